@@ -1,0 +1,159 @@
+"""Settings of the picture: how it is looked at, and how its detector is trained (DESIGN section 4)."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from vedette_base.config.section import Count, OpenProbability, Probability, Seconds, Section
+from vedette_base.score import VISION_LABELS
+
+Polygon = tuple[tuple[Probability, Probability], ...]
+"""Corners as shares of width and height, at least three."""
+
+
+def _multiple_of_32(value: int) -> int:
+    if value % 32:
+        raise ValueError(f"must be a multiple of 32, got {value}")
+    return value
+
+
+class MotionConfig(Section):
+    """The gate that leaves out pictures in which nothing moves."""
+
+    enabled: bool = True
+    width: Count = 160
+    """Width of the small picture that is compared, in pixels."""
+    pixel_change: float = Field(default=12.0, gt=0.0, le=255.0)
+    """Grey levels by which a pixel must differ to count."""
+    share: Probability = 0.0008
+    """Share of changed pixels that opens the gate."""
+    forced_look: Seconds = 2.0
+    """Longest time without a look, so that a still gunman is seen."""
+
+
+class TrackerConfig(Section):
+    """Joining detections of successive looks into tracks."""
+
+    match_iou: Probability = 0.2
+    match_distance: float = Field(default=1.5, ge=0.0, le=20.0)
+    """Or: centres at most this many box sizes apart (tiny boxes hardly overlap)."""
+    keep_probability: OpenProbability = 0.15
+    """Calibrated probability from which a box continues a track; what starts one is the class's threshold."""
+    max_gap: Seconds = 2.0
+    """Seconds a track lives on unseen."""
+    confirm_looks: Count = 3
+    """Agreeing looks before a track is confirmed."""
+
+
+class CloserLookConfig(Section):
+    """Enlarged cut-outs around people, looked at again in full resolution."""
+
+    enabled: bool = True
+    size: Count = 320
+    """Side of an enlarged cut-out, in pixels; a multiple of 32."""
+    person_threshold: OpenProbability = 0.3
+    margin: float = Field(default=0.2, ge=0.0, le=2.0)
+    """Widening of a person's box on each side, as a share of its longer side: 0.2 makes squares 1.4 times as large."""
+    crops_per_look: Count = 4
+    crops_per_second: float = Field(default=4.0, ge=0.0)
+    """Budget on video; 0 switches it off there. Still pictures are not held to it."""
+    trigger: OpenProbability = 0.05
+    """A first score this weak (uncalibrated) asks for a closer look at whoever is there."""
+
+    @field_validator("size")
+    @classmethod
+    def _fits_the_strides(cls, value: int) -> int:
+        return _multiple_of_32(value)
+
+
+class VisionTrainConfig(Section):
+    """Settings of ``vedette train vision``."""
+
+    architecture: str = "yolo11n.yaml"
+    """Any Ultralytics detection YAML that the start weights fit."""
+    weights: str = "weights/yolo11n_coco_dequant_fp16.npz"
+    """Start weights with folded norms, ``.npz`` under Ultralytics' names; relative to the data sets' folder."""
+    seed: int = 0
+    steps: Count = 4500
+    """Batches in all."""
+    minutes: float = Field(default=0.0, ge=0.0)
+    """Ends the training by the clock, with the schedule fitted to it; 0: by ``steps`` alone."""
+    batch: Count = 16
+    image_size: Count = 512
+    """Side of the square training picture, a multiple of 32."""
+    bf16: bool = True
+    """Forward pass in bfloat16 (the loss stays in float32)."""
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
+    weight_decay: float = Field(default=5e-4, ge=0.0, le=1.0)
+    warmup_steps: int = Field(default=150, ge=0)
+    clip_norm: float = Field(default=10.0, gt=0.0)
+    """Longest gradient."""
+    average_decay: Probability = 0.998
+    """Of the moving average of the weights, which is what is kept."""
+    norm_batches: Count = 8
+    """Batches from which the statistics of the re-inserted batch norms are estimated."""
+    mosaic: Probability = 0.5
+    """Share of training pictures that are mosaics of four."""
+    closer: Probability = 0.28
+    """Share that are enlarged cut-outs around people and weapons."""
+    close_mosaic: Probability = 0.12
+    """Last share of the training, without mosaics."""
+    epoch_steps: Count = 400
+    """Batches between two measurements on ``val``."""
+    save_steps: Count = 200
+    log_steps: Count = 20
+    val_every: Count = 2
+    """Every how-many-th picture of ``val`` the measurement takes while training."""
+    limit: int = Field(default=0, ge=0)
+    """First so many training pictures alone, for a trial; 0: all."""
+
+    @field_validator("image_size")
+    @classmethod
+    def _fits_the_strides(cls, value: int) -> int:
+        return _multiple_of_32(value)
+
+
+class VisionConfig(Section):
+    """Settings of the picture scorer. Times in seconds, sizes in pixels of the network's picture."""
+
+    model: str = "vision"
+    """Name of a shipped bundle, or a bundle folder."""
+    frames_per_second: float = Field(default=5.0, gt=0.0, le=120.0)
+    input_width: Count = 640
+    input_height: Count = 384
+    """The network's picture for landscape video; turned for portrait. Multiples of 32."""
+    still_size: Count = 640
+    """Side of the network's picture for still pictures and near-square video, a multiple of 32."""
+    thresholds: dict[str, OpenProbability] = Field(default_factory=dict)
+    """Calibrated probability from which a box counts, per class; classes not named keep the bundle's own."""
+    nms_iou: Probability = 0.5
+    max_detections: Count = 50
+    min_size: float = Field(default=0.0, ge=0.0)
+    """Boxes with a shorter side below this many full-size pixels are dropped."""
+    zones: tuple[Polygon, ...] = ()
+    """Where weapons count (the box's centre decides); empty: everywhere."""
+    masks: tuple[Polygon, ...] = ()
+    """Where they never count."""
+    motion: MotionConfig = MotionConfig()
+    tracker: TrackerConfig = TrackerConfig()
+    closer_look: CloserLookConfig = CloserLookConfig()
+    train: VisionTrainConfig = VisionTrainConfig()
+
+    @field_validator("input_width", "input_height", "still_size")
+    @classmethod
+    def _fits_the_strides(cls, value: int) -> int:
+        return _multiple_of_32(value)
+
+    @field_validator("thresholds")
+    @classmethod
+    def _classes_are_known(cls, value: dict[str, float]) -> dict[str, float]:
+        if stray := sorted(set(value) - set(VISION_LABELS)):
+            raise ValueError(f"must name {', '.join(VISION_LABELS)}, got {', '.join(stray)}")
+        return value
+
+    @field_validator("zones", "masks")
+    @classmethod
+    def _polygons_have_an_area(cls, value: tuple[Polygon, ...]) -> tuple[Polygon, ...]:
+        if any(len(polygon) < 3 for polygon in value):
+            raise ValueError("a polygon needs at least three corners")
+        return value

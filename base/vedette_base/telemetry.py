@@ -1,0 +1,56 @@
+"""OpenVINO and NNCF loaded so that they report to nobody.
+
+``import openvino`` by itself sends an event to Google Analytics (``openvino/tools/ovc/__init__.py``) and
+puts an identity file into the user's home; converting and quantising send more. A tool for security footage
+must not. Both packages fall back to a stub where ``openvino_telemetry`` is absent, so it is absent while they
+load. Always load them from here, never by an ``import`` of their own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from vedette_base.errors import MissingDependencyError
+
+_TELEMETRY = "openvino_telemetry"
+_lock = threading.Lock()
+
+
+def load_openvino() -> Any:
+    """The ``openvino`` module. Raises MissingDependencyError where it cannot be loaded."""
+    return _load("openvino", "pip install --force-reinstall openvino")
+
+
+def load_nncf() -> Any:
+    """The ``nncf`` module. Raises MissingDependencyError where it is not installed."""
+    load_openvino()
+    return _load("nncf", "pip install 'vedette[train]'")
+
+
+def _load(name: str, remedy: str) -> Any:
+    if name in sys.modules:
+        return importlib.import_module(name)
+    with _lock, _absent(_TELEMETRY):
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            raise MissingDependencyError(f"{name} cannot be loaded: {error}", hint=remedy) from error
+
+
+@contextmanager
+def _absent(name: str) -> Iterator[None]:
+    """Python's own way to say that a module cannot be imported: None in ``sys.modules``."""
+    before = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before

@@ -1,0 +1,239 @@
+"""A training run to a bundle: norms folded, OpenVINO IR at the smallest precision that passes parity.
+
+Parity is measured on whole clips of ``val`` against the network in PyTorch: type accuracy and AUROC within
+one point and probabilities close on average; int8 is tried first, then bf16 weights as fp16, else it refuses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import nn
+from vedette_base.bundle import MODEL, WEIGHTS, Bundle, Card, Precision, write_bundle
+from vedette_base.calibration import logistic
+from vedette_base.config import AudioTrainConfig
+from vedette_base.engine import open_engine
+from vedette_base.errors import DataError, ParityError
+from vedette_base.media import SAMPLE_RATE
+from vedette_base.probe import make_probe
+from vedette_base.score import AUDIO_LABELS
+
+from vedette_audio.calibrate import calibrate
+from vedette_audio.dataset import Clip, SoundCache, read_manifest, share_targets, twin_types, without_doubles
+from vedette_audio.features import MELS, frames_in, samples_for
+from vedette_audio.network import build_network, fold_norms
+from vedette_audio.scenes import SceneMaker
+from vedette_audio.scorer import input_card
+from vedette_audio.torch_features import TorchLogMel, to_picture
+from vedette_audio.validation import Validation, type_accuracy
+
+Floats = npt.NDArray[np.float32]
+_LADDER: tuple[Precision, ...] = ("int8", "bf16", "fp16", "fp32")
+_CALIBRATION_SCENES = 160  # of the training augmentation, for the ranges of int8
+_MEAN_DIFFERENCE = 0.02  # of probabilities
+_POINT = 0.01
+VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far an export is from its network: mean and largest |difference| of probabilities, losses of figures."""
+
+    precision: Precision
+    mean_difference: float
+    largest_difference: float
+    accuracy_loss: float
+    auroc_loss: float
+
+    @property
+    def passed(self) -> bool:
+        """Accuracy and AUROC within one point, probabilities within ``0.02`` on average."""
+        close = self.mean_difference <= _MEAN_DIFFERENCE
+        return close and self.accuracy_loss <= _POINT and self.auroc_loss <= _POINT
+
+
+class _Data:
+    """The clips an export needs: scenes to find ranges, ``val`` to prove parity and calibrate."""
+
+    def __init__(self, config: AudioTrainConfig, manifest: Path, cache: Path) -> None:
+        clips = read_manifest(manifest)
+        self.sounds = SoundCache.open(manifest.parent, clips, cache)
+        if config.merge_twins:
+            clips = share_targets(clips, twin_types(clips, self.sounds))
+        self.clips = without_doubles(clips, self.sounds)
+        self.frames = frames_in(round(config.chunk * SAMPLE_RATE))
+        self.config = config
+        self.counts = {
+            "clips": len(self.clips),
+            "train": sum(clip.split == "train" for clip in self.clips),
+            "val": sum(clip.split == "val" for clip in self.clips),
+        }
+        self.digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
+
+    def pictures(self, count: int) -> list[Floats]:
+        """Network inputs ``(1, 1, MELS, frames)`` of training scenes."""
+        train = [clip for clip in self.clips if clip.split == "train"]
+        scenes = SceneMaker(train, self.sounds, self.config, samples_for(self.frames))
+        mel, rng = TorchLogMel(center=False), np.random.default_rng(self.config.seed)
+        sounds = (torch.from_numpy(scenes.draw(rng).sound[None]) for _ in range(count))
+        return [to_picture(mel(sound)).numpy() for sound in sounds]
+
+    def held_out(self) -> list[Clip]:
+        """The clips of ``val``."""
+        return [clip for clip in self.clips if clip.split == "val"]
+
+
+def export(
+    run: str | Path,
+    out: str | Path,
+    *,
+    manifest: str | Path,
+    cache: str | Path | None = None,
+    onnx: str | Path | None = None,
+    ladder: Sequence[Precision] = _LADDER,
+) -> Bundle:
+    """Make a calibrated bundle ``out`` of the best weights of ``run``.
+
+    Args:
+        run: folder that ``train`` wrote.
+        manifest: the data set it was trained on: ranges from ``train``, parity and calibration from ``val``.
+        cache: decoded sound, as for ``train``.
+        onnx: also write an ONNX file there.
+        ladder: precisions to try, smallest first.
+
+    Raises:
+        DataError: no finished run, or no such data. ParityError: no precision gives what the network gives.
+    """
+    run, manifest = Path(run), Path(manifest)
+    config = AudioTrainConfig.model_validate_json(_read(run / "config.json"))
+    best = json.loads(_read(run / "best.json"))
+    data = _Data(config, manifest, Path(cache) if cache else run / "cache")
+    network = build_network(best["architecture"], weights=run / "best.safetensors").eval()
+    validation = Validation(data.held_out(), data.sounds, data.frames)
+    reference = validation.clip_scores(network)
+    shape = (1, 1, MELS, data.frames)
+    folded = fold_norms(network, shape)
+    if onnx is not None:
+        write_onnx(folded, shape, Path(onnx))
+    card = Card(
+        name="audio",
+        task="audio",
+        version=VERSION,
+        architecture=best["architecture"],
+        labels=AUDIO_LABELS,
+        input={**input_card(), "frames": data.frames, "chunk": config.chunk},
+        training={"config": _portable(config), "best": best, "log": _short_log(run / "log.jsonl")},
+        data={"manifest_sha256": data.digest, **data.counts},
+        licence="AGPL-3.0-or-later (weights learnt from CC BY-NC and unlicensed recordings; see the data card)",
+    )
+    tried: list[Parity] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for precision in ladder:
+            bundle = _convert(folded, shape, precision, data, card, Path(scratch) / precision)
+            parity = measure(bundle, validation, reference)
+            tried.append(parity)
+            if parity.passed:
+                return _finish(bundle, validation, parity, shape, Path(out))
+    text = "; ".join(f"{p.precision}: accuracy {-p.accuracy_loss:+.3f}, mean |dp| {p.mean_difference:.3f}" for p in tried)
+    raise ParityError(f"no precision gives what the network gives ({text})", hint="look at the run's figures")
+
+
+def measure(bundle: Bundle, validation: Validation, reference: Floats) -> Parity:
+    """Parity of a bundle with ``reference``, the scores ``(clips, labels)`` of its network on ``validation``."""
+    engine = open_engine(bundle)
+    found = validation.clip_scores_of(lambda batch: logistic(engine.run(batch)[0]).astype(np.float32))
+    clips = validation.clips
+    truth = np.array([clip.shot for clip in clips])
+    known = 0 < truth.sum() < truth.size
+    area = (lambda s: float(roc_auc_score(truth, s[:, -1]))) if known else (lambda s: 0.0)
+    difference = np.abs(found - reference)
+    return Parity(
+        bundle.card.precision,
+        float(difference.mean()),
+        float(difference.max()),
+        type_accuracy(clips, reference) - type_accuracy(clips, found),
+        area(reference) - area(found),
+    )
+
+
+def write_onnx(network: nn.Module, shape: tuple[int, ...], path: Path) -> None:
+    """An ONNX file of ``network`` (float32, any batch; logits)."""
+    batch = {0: "batch"}
+    torch.onnx.export(
+        network, (torch.zeros(shape),), str(path), input_names=["picture"], output_names=["logits"],
+        dynamic_axes={"picture": batch, "logits": batch}, dynamo=False,
+    )  # fmt: skip
+
+
+def _convert(
+    network: nn.Module, shape: tuple[int, ...], precision: Precision, data: _Data, card: Card, folder: Path
+) -> Bundle:
+    import openvino
+
+    model: Any = openvino.convert_model(network, example_input=torch.zeros(shape), input=[(-1, *shape[1:])])
+    if precision == "int8":
+        import nncf
+
+        pictures = nncf.Dataset(data.pictures(_CALIBRATION_SCENES))
+        model = nncf.quantize(model, pictures, subset_size=_CALIBRATION_SCENES, preset=nncf.QuantizationPreset.MIXED)
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / MODEL
+        openvino.save_model(model, str(path), compress_to_fp16=precision in ("bf16", "fp16"))
+        files = {name: (Path(scratch) / name).read_bytes() for name in (MODEL, WEIGHTS)}
+    return write_bundle(folder, card.model_copy(update={"precision": precision}), files)
+
+
+def _finish(
+    bundle: Bundle, validation: Validation, parity: Parity, shape: tuple[int, ...], out: Path
+) -> Bundle:
+    """Calibrate what runs (the engine, not the network), keep a probe, and put the bundle in its place."""
+    engine = open_engine(bundle)
+    maps, thresholds = calibrate(
+        validation, lambda batch: logistic(engine.run(batch)[0]).astype(np.float32)
+    )
+    card = bundle.card.model_copy(
+        update={
+            "calibration": maps,
+            "thresholds": thresholds,
+            "parity": {
+                "precision": parity.precision,
+                "mean_difference": round(parity.mean_difference, 5),
+                "largest_difference": round(parity.largest_difference, 4),
+                "accuracy_loss": round(parity.accuracy_loss, 4),
+                "auroc_loss": round(parity.auroc_loss, 4),
+                "probe": make_probe(engine, shape, low=-2.0, high=3.0),
+            },
+        }
+    )
+    return write_bundle(out, card, {name: bundle.folder / name for name in (MODEL, WEIGHTS)})
+
+
+def _portable(config: AudioTrainConfig) -> dict[str, Any]:
+    """The config without folders of the machine it ran on."""
+    found = config.model_dump(mode="json")
+    return found | {key: Path(found[key]).name for key in ("teacher", "weights") if found[key]}
+
+
+def _short_log(path: Path, most: int = 12) -> list[dict[str, Any]]:
+    """Lines of the log that hold an evaluation, thinned to ``most``."""
+    lines = [json.loads(line) for line in _read(path).splitlines()]
+    lines = [line for line in lines if "val" in line]
+    keep = np.unique(np.linspace(0, len(lines) - 1, min(most, len(lines))).astype(int)) if lines else []
+    return [lines[i] for i in keep]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}", hint="train a model first") from error

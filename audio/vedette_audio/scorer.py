@@ -1,0 +1,322 @@
+"""``AudioScorer``: blocks of sound in, calibrated scores and shots out, exact whatever the blocks.
+
+Windows of ``config.window`` seconds start every ``config.hop`` seconds from the first sample of a run (see
+``runs``) and share one mel spectrogram. A score's time is the centre of what its window heard.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from vedette_base.bundle import Bundle, Card
+from vedette_base.calibration import logistic
+from vedette_base.config import AudioConfig
+from vedette_base.engine import Backend, Engine, open_engine
+from vedette_base.errors import BundleError
+from vedette_base.media import SAMPLE_RATE, AudioBlock, MediaItem, Progress
+from vedette_base.score import AUDIO_LABELS, GUNSHOT, Score, ScoreBlock, Segment, Shot
+
+from vedette_audio import shots as onsets
+from vedette_audio.features import HOP, MELS, N_FFT, frame_mels, frames_in, to_log, to_picture
+from vedette_audio.quality import quality
+from vedette_audio.runs import Ended, Heard, Runs
+
+Floats = npt.NDArray[np.float32]
+_SHORTEST = 0.02
+"""Seconds of sound between two silences that are worth hearing; less (a single spike) was not observed."""
+_CONTEXT = 0.25
+"""Seconds a shot must lie inside a window for that window to speak for it."""
+
+
+@dataclass
+class _Window:
+    start: float  # seconds from the start of the run
+    end: float  # the same, of what was really heard
+    picture: Floats
+    quality: float
+    scores: Floats = field(default_factory=lambda: np.empty(0, np.float32))  # P(type | shot), P(shot)
+
+
+class _Run:
+    """One run of sound being heard: its samples and mels that are still needed, its windows."""
+
+    def __init__(self, start: float, window: float, hop: float) -> None:
+        self.start, self.window, self.hop = start, window, hop
+        self.frames = frames_in(round(window * SAMPLE_RATE))
+        self.count = 0  # samples heard
+        self.made = 0  # windows made
+        self.decided = 0.0  # seconds of the run whose shots are decided
+        self.scored: deque[_Window] = deque()
+        self._sound = np.zeros(N_FFT // 2, np.float32)  # centred: half a frame of nothing before the run
+        self._first_sample = -(N_FFT // 2)
+        self._mels = np.empty((MELS, 0), np.float32)
+        self._first_frame = 0
+
+    @property
+    def duration(self) -> float:
+        return self.count / SAMPLE_RATE
+
+    def _needed(self) -> int:
+        """First sample that later windows, frames or onsets may ask for."""
+        next_frame = self._first_frame + self._mels.shape[1]
+        oldest = round(self.decided * SAMPLE_RATE) - onsets.BEFORE * onsets.GRID - 2 * SAMPLE_RATE // 10
+        oldest = min(oldest, round(self.made * self.hop * SAMPLE_RATE))
+        return min(next_frame * HOP - N_FFT // 2, oldest // onsets.GRID * onsets.GRID)
+
+    def add(self, samples: Floats) -> list[_Window]:
+        """Take samples; the windows that are now complete."""
+        self._sound = np.concatenate([self._sound, samples])
+        self.count += samples.size
+        self._transform()
+        made = []
+        while self._frame_of(self.made) + self.frames <= self._first_frame + self._mels.shape[1]:
+            if (self.made * self.hop + self.window) * SAMPLE_RATE > self.count:
+                break
+            made.append(self._make(self.made * self.hop + self.window))
+        self._forget()
+        return made
+
+    def finish(self) -> list[_Window]:
+        """The run is over: a last window over the rest of it, padded with nothing, if any of it is new."""
+        heard = (self.made - 1) * self.hop + self.window if self.made else 0.0
+        if self.duration <= heard + 1e-9:
+            return []
+        missing = samples_of(self._frame_of(self.made) + self.frames) - self.count
+        self._sound = np.concatenate([self._sound, np.zeros(max(0, missing), np.float32)])
+        self._transform()
+        return [self._make(self.duration)]
+
+    def sound(self, first: float, last: float) -> tuple[Floats, int]:
+        """Samples from about ``first`` to ``last`` (seconds of the run) and the grid step they begin at."""
+        step = max(0, int(first * 1000), -(-self._first_sample // onsets.GRID))
+        begin = step * onsets.GRID - self._first_sample
+        heard = self.count - self._first_sample
+        end = min(heard, round(last * 1000) * onsets.GRID - self._first_sample)
+        return self._sound[begin : max(begin, end)], step
+
+    def _frame_of(self, window: int) -> int:
+        return round(window * self.hop * SAMPLE_RATE / HOP)
+
+    def _transform(self) -> None:
+        """Mels of all frames that are whole by now; frame i is centred on sample ``i * HOP``."""
+        frame = self._first_frame + self._mels.shape[1]
+        begin = frame * HOP - N_FFT // 2 - self._first_sample
+        self._mels = np.concatenate([self._mels, frame_mels(self._sound[begin:])], axis=1)
+
+    def _make(self, end: float) -> _Window:
+        start = self.made * self.hop
+        first = self._frame_of(self.made) - self._first_frame
+        log_mels = to_log(self._mels[:, first : first + self.frames])
+        begin = max(0, round(start * SAMPLE_RATE) - self._first_sample)
+        heard = self._sound[begin : round(end * SAMPLE_RATE) - self._first_sample]
+        self.made += 1
+        return _Window(start, end, to_picture(log_mels)[None], quality(log_mels, heard))
+
+    def _forget(self) -> None:
+        drop = self._frame_of(self.made) - self._first_frame
+        if drop > 0:
+            self._mels = self._mels[:, drop:]
+            self._first_frame += drop
+        spare = self._needed() - self._first_sample
+        if spare > SAMPLE_RATE:  # not for every small block
+            self._sound = self._sound[spare:]
+            self._first_sample += spare
+
+
+def samples_of(frames: int) -> int:
+    """Samples of a run that so many centred frames reach to."""
+    return (frames - 1) * HOP + N_FFT // 2
+
+
+class AudioScorer:
+    """Hears gunshots in a stream of blocks.
+
+    Args:
+        bundle: a sound model; its card must name AUDIO_LABELS and this front end.
+        config: windows, thresholds, what counts as silence.
+        backend: see ``open_engine``.
+        engine: another engine to ask instead of the bundle's (tests; an engine already open).
+    """
+
+    def __init__(
+        self, bundle: Bundle, config: AudioConfig, *, backend: Backend = "auto", engine: Engine | None = None
+    ) -> None:
+        check_card(bundle.card)
+        self._card, self._config = bundle.card, config
+        shape = (-1, 1, MELS, frames_in(round(config.window * SAMPLE_RATE)))
+        self._engine = engine or open_engine(
+            bundle, shape=shape, backend=backend, network=torch_network(bundle.card)
+        )
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all sound heard so far; the next block may carry any time."""
+        silence = 10 ** (self._config.silence_dbfs / 20)
+        self._runs = Runs(silence, round(self._config.silence_span * SAMPLE_RATE))
+        self._run: _Run | None = None
+        self._waiting: list[_Window] = []
+        self._until = 0.0
+        self._last_shot: float | None = None
+        self._burst = -1
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the network."""
+        return self._engine
+
+    def push(self, item: MediaItem) -> Iterator[ScoreBlock]:
+        """Take the next block of sound, or news that there is none up to a time."""
+        if isinstance(item, AudioBlock):
+            for part in self._runs.push(item):
+                yield from self._hear(part)
+            if self._run is None and self._runs.time > self._until:
+                yield self._block(self._runs.time, (), (), ())  # silence so far
+        elif isinstance(item, Progress) and item.medium == "audio":
+            yield from self.flush()
+            if item.time > self._until:
+                yield self._block(item.time, (), (), ())
+
+    def flush(self) -> Iterator[ScoreBlock]:
+        """The sound is over: what was held back."""
+        for part in self._runs.end():
+            yield from self._hear(part)
+
+    def _hear(self, part: Heard | Ended) -> Iterator[ScoreBlock]:
+        if isinstance(part, Ended):
+            if self._run is not None and self._run.duration >= _SHORTEST:
+                self._waiting += self._run.finish()
+                yield self._score(self._run, over=True)
+            self._run = None
+            return
+        if self._run is None:
+            self._run = _Run(part.start or 0.0, self._config.window, self._config.hop)
+        self._waiting += self._run.add(part.samples)
+        while len(self._waiting) >= self._config.batch:
+            yield self._score(self._run, over=False)
+
+    def _score(self, run: _Run, *, over: bool) -> ScoreBlock:
+        """Ask the network about the next batch (all that wait, when the run is over)."""
+        size = self._config.batch
+        windows = self._waiting if over else self._waiting[:size]
+        self._waiting = [] if over else self._waiting[size:]
+        for first in range(0, len(windows), size):
+            batch = windows[first : first + size]
+            logits = self._engine.run(np.stack([window.picture for window in batch]))[0]
+            for window, scores in zip(batch, calibrated(self._card, logistic(logits)), strict=True):
+                window.scores, window.picture = scores, np.empty(0, np.float32)
+        begin, shots = run.decided, list[Shot]()
+        for window in windows:  # one after the other: the size of a batch must not change a shot
+            run.scored.append(window)
+            shots += self._decide(run, window.start + self._config.hop + self._next_centre())
+        if over:
+            shots += self._decide(run, run.duration)
+        observed = (Segment(run.start + begin, run.start + run.decided),) if run.decided > begin else ()
+        return self._block(run.start + run.decided, windows, shots, observed)
+
+    def _decide(self, run: _Run, end: float) -> list[Shot]:
+        """Shots up to ``end`` (seconds of the run), now that no later window speaks for them."""
+        end = min(end, run.duration)
+        shots = self._shots(run, run.decided, end) if end > run.decided else []
+        run.decided = max(run.decided, end)
+        while run.scored and run.scored[0].end < end - self._config.window:
+            run.scored.popleft()
+        return shots
+
+    def _next_centre(self) -> float:
+        """No later window is centred earlier than so long after its start, the padded last one included."""
+        return (self._config.window - self._config.hop) / 2
+
+    def _block(
+        self,
+        until: float,
+        windows: Sequence[_Window],
+        shots: Sequence[Shot],
+        observed: tuple[Segment, ...],
+    ) -> ScoreBlock:
+        scores = Score.empty(AUDIO_LABELS)
+        if windows and self._run is not None:
+            table = np.stack([window.scores for window in windows])
+            table[:, :-1] *= table[:, -1:]  # P(shot of this type) = P(type | shot) P(shot)
+            times = np.array([self._run.start + (window.start + window.end) / 2 for window in windows])
+            marks = np.array([window.quality for window in windows], np.float32)
+            scores = Score(times, table, AUDIO_LABELS, marks)
+        self._until = max(self._until, until)
+        return ScoreBlock("audio", self._until, scores, tuple(shots), (), observed)
+
+    def _shots(self, run: _Run, begin: float, end: float) -> list[Shot]:
+        """Onsets from ``begin`` to ``end`` (seconds of the run) that the windows around them call shots."""
+        config = self._config
+        if not any(window.scores[-1] >= config.threshold for window in run.scored):
+            return []
+        sound, grid = run.sound(begin - onsets.BEFORE / 1000, end + onsets.AFTER / 1000)
+        first, last = round(begin * 1000) - grid, round(end * 1000) - grid
+        found: list[Shot] = []
+        for step in onsets.find_onsets(sound, first, last, round(config.refractory * 1000)):
+            time = (grid + int(step)) / 1000
+            around = [w for w in run.scored if w.start + _CONTEXT <= time <= w.end - _CONTEXT]
+            around = around or [w for w in run.scored if w.start <= time <= w.end]
+            if not around:
+                continue
+            scores = np.median([window.scores for window in around], axis=0)
+            if scores[-1] >= config.threshold:
+                found.append(self._shot(run.start + time, scores))
+        return found
+
+    def _shot(self, time: float, scores: Floats) -> Shot:
+        if self._last_shot is None or time - self._last_shot > self._config.burst_gap:
+            self._burst += 1
+        self._last_shot = time
+        types = {label: float(p) for label, p in zip(AUDIO_LABELS[:-1], scores[:-1], strict=True)}
+        return Shot(time, float(scores[-1]), types, self._burst)
+
+
+def calibrated(card: Card, raw: npt.ArrayLike) -> Floats:
+    """Calibrated P(type | shot) and P(shot) of raw probabilities ``(n, labels)``."""
+    table = np.asarray(raw, np.float32)
+    if not np.all(np.isfinite(table)):
+        raise BundleError(f"model {card.name!r} gives values that are not finite", hint="export it again")
+    columns = [
+        card.calibration[label].apply(table[:, i]) if label in card.calibration else table[:, i]
+        for i, label in enumerate(AUDIO_LABELS)
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def check_card(card: Card) -> None:
+    """Refuse a bundle that is not a sound model of these labels. Raises BundleError."""
+    if card.task != "audio" or card.labels != AUDIO_LABELS:
+        raise BundleError(
+            f"bundle {card.name!r} is no sound model with the labels {AUDIO_LABELS[0]} to {GUNSHOT}",
+            hint="give a bundle made by 'vedette train audio'",
+        )
+    expected = input_card()
+    different = [key for key, value in expected.items() if card.input.get(key, value) != value]
+    if different:
+        key = different[0]
+        raise BundleError(f"bundle {card.name!r} wants {key} = {card.input[key]}, this version makes {expected[key]}")
+
+
+def input_card() -> dict[str, float | int | str]:
+    """The front end as a card's ``input`` names it."""
+    from vedette_audio import features as f
+
+    return {
+        "sample_rate": SAMPLE_RATE, "n_fft": f.N_FFT, "hop": f.HOP, "mels": f.MELS, "f_min": f.F_MIN,
+        "f_max": f.F_MAX, "floor": f.FLOOR, "offset": f.PICTURE_OFFSET, "scale": f.PICTURE_SCALE,
+        "output": "logits",
+    }  # fmt: skip
+
+
+def torch_network(card: Card) -> Callable[[Card], object]:
+    """Builds the card's network in torch, norms folded; torch is imported only when it is called."""
+
+    def build(wanted: Card) -> object:
+        from vedette_audio.network import folded_network
+
+        return folded_network(wanted.architecture, outputs=len(card.labels))
+
+    return build

@@ -1,0 +1,202 @@
+"""Training pictures, and a training that resumes where it stopped, on a tiny data set made on the fly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vedette_base.config import VisionTrainConfig
+from vedette_base.errors import DataError
+from vedette_vision.augment import Sampler
+from vedette_vision.dataset import LABEL_IDS, Picture, data_hash, load_pictures, with_people
+from vedette_vision.labels import OUTPUTS
+from vedette_vision.network import build, folded, identity_norms, load_folded, reinsert_norms
+from vedette_vision.train import load_checkpoint, train
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight pictures of a red square, a start checkpoint, and the COCO model's view of no people."""
+    root = tmp_path_factory.mktemp("data") / "vision"
+    lines = []
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        split = "train" if number < 6 else "val"
+        image = rng.integers(80, 120, (60, 80, 3)).astype(np.uint8)
+        image[20:40, 30:60] = (0, 0, 255)
+        file = f"{split}/images/{number}.jpg"
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / file), image)
+        box = ["pistol", 45 / 80, 0.5, 30 / 80, 1 / 3]
+        lines.append(
+            json.dumps(
+                {"file": file, "subset": f"{split}/granada_armas", "group": str(number), "boxes": [box]}
+            )
+        )
+    (root / "manifest.jsonl").write_text("\n".join(lines) + "\n")
+    torch.manual_seed(0)
+    state = {k: v.numpy() for k, v in folded(build(classes=80)).state_dict().items()}
+    np.savez(root.parent / "start.npz", **state)
+    return root
+
+
+def settings(**changes: object) -> VisionTrainConfig:
+    plain = {
+        "weights": "start.npz", "steps": 2, "batch": 2, "image_size": 64, "norm_batches": 1,
+        "epoch_steps": 100, "save_steps": 100, "log_steps": 1, "val_every": 1,
+        "warmup_steps": 1, "bf16": False,
+    }  # fmt: skip
+    return VisionTrainConfig.model_validate(plain | changes)
+
+
+def test_a_resumed_training_ends_where_an_unbroken_one_does(tiny: Path, tmp_path: Path) -> None:
+    train(tiny, settings(), tmp_path / "whole")
+    train(tiny, settings(), tmp_path / "broken", stop_after=1)
+    train(tiny, settings(), tmp_path / "broken", resume=True)
+    whole, broken = (load_checkpoint(tmp_path / name / "last.ckpt") for name in ("whole", "broken"))
+    assert whole["step"] == broken["step"] == 2
+    for name, value in whole["network"].items():
+        assert torch.equal(value, broken["network"][name]), name
+
+
+def test_a_run_explains_itself(tiny: Path, tmp_path: Path) -> None:
+    result = train(tiny, settings(), tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == [1, 2, 2]
+    assert set(log[0]) >= {"box", "cls", "dfl", "lr"}
+    assert log[-1]["val"].keys() == {"granada_armas"}
+    assert json.loads((tmp_path / "config.json").read_text())["image_size"] == 64
+    assert result.data_hash == data_hash(load_pictures(tiny, "train"))
+    assert (tmp_path / "best.ckpt").is_file()
+
+
+def test_a_clock_ends_a_training_with_its_schedule_run_out(tiny: Path, tmp_path: Path) -> None:
+    result = train(tiny, settings(steps=1000, minutes=1e-4), tmp_path)
+    assert result.steps < 10
+
+
+def test_resuming_what_never_ran_is_refused(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no checkpoint"):
+        train(tiny, settings(), tmp_path, resume=True)
+
+
+def test_missing_start_weights_are_refused(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no start weights"):
+        train(tiny, settings(weights="nowhere.npz"), tmp_path)
+
+
+def test_a_checkpoint_of_other_classes_is_refused(tmp_path: Path) -> None:
+    torch.save({"outputs": ["cat"]}, tmp_path / "other.ckpt")
+    with pytest.raises(DataError, match="other classes"):
+        load_checkpoint(tmp_path / "other.ckpt")
+
+
+def test_norms_put_back_do_not_change_the_function() -> None:
+    torch.manual_seed(1)
+    network = build()
+    identity_norms(network)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.bias, -0.2, 0.2)
+    picture = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        before = network.eval()(picture)[0]
+        reinsert_norms(network, [picture])
+        after = network.eval()(picture)[0]
+    assert torch.allclose(before, after, atol=1e-3)
+
+
+def test_folded_weights_load_back_into_an_unfolded_network() -> None:
+    torch.manual_seed(2)
+    source = folded(build())
+    weights = {k: v.numpy() for k, v in source.state_dict().items()}
+    other = build().eval()
+    load_folded(other, weights)
+    picture = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(source(picture), other(picture)[0], atol=1e-3)
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    with pytest.raises(DataError, match="do not fit"):
+        load_folded(build(), {"model.0.conv.weight": np.zeros((3, 3, 3, 3), np.float32)})
+
+
+def test_a_batch_depends_on_seed_and_step_alone(tiny: Path) -> None:
+    pictures = load_pictures(tiny, "train")
+    first, second = (Sampler(pictures, 96, 3, seed=5) for _ in range(2))
+    second.draw(0)
+    for a, b in zip(first.draw(7), second.draw(7), strict=True):
+        assert np.array_equal(a, b)
+    assert not np.array_equal(first.draw(7)[0], first.draw(8)[0])
+
+
+def test_labels_stay_on_what_they_label(tiny: Path) -> None:
+    """Wherever a whole picture lands, what is inside its box is red and hardly anything outside is."""
+    sampler = Sampler(load_pictures(tiny, "train"), 128, 1, mosaic=0.0, closer=0.0)
+    checked = 0
+    for step in range(30):
+        image, labels = sampler._picture(np.random.default_rng(step), mosaic=False)
+        if len(labels) != 1 or labels[0, 0] != LABEL_IDS["pistol"]:
+            continue
+        red = (image[..., 2] > 180) & (image[..., 0] < 80)
+        rows, columns = np.flatnonzero(red.any(1)), np.flatnonzero(red.any(0))
+        edges = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+        assert labels[0, 1:] == pytest.approx(edges, abs=4)
+        checked += 1
+    assert checked > 10
+
+
+def test_a_box_cut_to_a_sliver_is_ignored_rather_than_taught(tiny: Path) -> None:
+    sampler = Sampler(load_pictures(tiny, "train"), 64, 8)
+    ids = np.concatenate([sampler.draw(step)[1][:, 1] for step in range(12)])
+    assert set(np.unique(ids)) == {LABEL_IDS["pistol"], LABEL_IDS["ignore"]}
+
+
+def test_people_found_by_another_model_are_taught_when_sure_and_left_open_when_not() -> None:
+    plain = Picture(Path("a.jpg"), "knife", "a", np.empty((0, 5), np.float32))
+    taught = with_people(plain, [[0.8, 0, 0, 0.5, 1], [0.2, 0.5, 0, 1, 1]])
+    assert taught.labels[:, 0].tolist() == [LABEL_IDS["person"], LABEL_IDS["maybe_person"]]
+
+
+def test_a_manifest_is_read_with_every_kind_of_label(tmp_path: Path) -> None:
+    boxes = [[name, 0.5, 0.5, 0.2, 0.2] for name in LABEL_IDS]
+    line = {"file": "train/images/a.jpg", "subset": "train/x", "group": "g", "boxes": boxes}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(line) + "\n")
+    (picture,) = load_pictures(tmp_path, "train")
+    assert picture.labels[:, 0].tolist() == sorted(LABEL_IDS.values())
+    assert picture.shows("gun")
+    assert not picture.file.exists()
+    with pytest.raises(DataError, match="cannot read"):
+        picture.read()
+
+
+@pytest.mark.parametrize(
+    ("box", "reason"),
+    [(["sword", 0.5, 0.5, 0.1, 0.1], "unknown label"), (["knife", 0.5, 0.5, 0.0, 0.1], "no area")],
+)
+def test_a_wrong_label_names_its_line(tmp_path: Path, box: list[object], reason: str) -> None:
+    line = {"file": "a.jpg", "subset": "val/x", "group": "g", "boxes": [box]}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(DataError, match=rf"manifest.jsonl:1: .*{reason}"):
+        load_pictures(tmp_path, "val")
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no manifest\.jsonl"):
+        load_pictures(tmp_path, "train")
+
+
+def test_the_outputs_start_with_the_picture_classes() -> None:
+    assert OUTPUTS == ("knife", "long_gun", "no_weapon", "pistol", "person")
+
+
+def test_the_real_data_set_reads_as_described(datasets: Path) -> None:
+    training, judged = (load_pictures(datasets / "vision", split) for split in ("train", "val"))
+    assert (len(training), len(judged)) == (5488, 1134)
+    assert not {p.group for p in training} & {p.group for p in judged}

@@ -1,0 +1,316 @@
+"""Looks at one picture: a first look at the whole, then, enlarged, at the people on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vedette_base.bundle import Bundle, Card, load_bundle
+from vedette_base.config import CloserLookConfig, VisionConfig
+from vedette_base.engine import Engine, open_engine
+from vedette_base.errors import BundleError, InputError
+from vedette_base.media import Frame, Pixels
+from vedette_base.score import VISION_LABELS, Box
+from vedette_vision.boxes import Floats, Ints, Letterbox, decode, suppress
+from vedette_vision.imaging import network_input, resize
+from vedette_vision.labels import OUTPUTS, PERSON
+
+Backend = Literal["auto", "openvino", "torch"]
+
+LEAST_SCORE = 0.005
+"""Uncalibrated score below which nothing is kept."""
+SQUARE = 1.25
+"""Pictures less oblong than this go through the square input."""
+MOST_PIXELS = 4_000_000
+"""A frame larger than this is scaled down before people are cut out of it: an 8K frame would take 100 MB."""
+LEAST_GAIN = 1.3
+"""A person already this close to the enlarged size in the first look is not looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A thing found on one picture.
+
+    Attributes:
+        label: one of ``VISION_LABELS``.
+        probability: calibrated: that a picture whose best box of this class scores so shows such a thing.
+        box: x1, y1, x2, y2 in pixels of the picture.
+    """
+
+    label: str
+    probability: float
+    box: Box
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What one look found, in full-size pixels, uncalibrated.
+
+    Attributes:
+        boxes: shape ``(n, 4)``, x1 y1 x2 y2.
+        scores: shape ``(n,)``, 0..1.
+        classes: shape ``(n,)``, indices into ``OUTPUTS``.
+    """
+
+    boxes: Floats
+    scores: Floats
+    classes: Ints
+
+    @classmethod
+    def empty(cls) -> Look:
+        """Nothing found."""
+        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64))
+
+    def of(self, keep: npt.NDArray[np.bool_] | Ints) -> Look:
+        """A selection."""
+        return Look(self.boxes[keep], self.scores[keep], self.classes[keep])
+
+    def merge(self, others: Sequence[Look], limit: float) -> Look:
+        """Several looks at the same picture as one; overlapping boxes of a class leave the best."""
+        boxes = np.concatenate([self.boxes, *(o.boxes for o in others)])
+        scores = np.concatenate([self.scores, *(o.scores for o in others)])
+        classes = np.concatenate([self.classes, *(o.classes for o in others)])
+        return Look(boxes, scores, classes).of(suppress(boxes, scores, classes, limit))
+
+    def best(self) -> Floats:
+        """The best score per class of ``VISION_LABELS``, 0 where there is none; shape ``(4,)``."""
+        highest = np.zeros(len(OUTPUTS), np.float32)
+        np.maximum.at(highest, self.classes, self.scores)
+        return highest[: len(VISION_LABELS)]
+
+
+class ImageFrame:
+    """A picture in memory as a frame.
+
+    Args:
+        image: shape ``(height, width, 3)``, BGR bytes.
+        time: seconds on the medium's clock.
+        still: whether it stands alone.
+
+    Raises:
+        InputError: not such a picture.
+    """
+
+    def __init__(self, image: Pixels, *, time: float = 0.0, still: bool = True) -> None:
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3:
+            raise InputError("a picture must be a numpy array of bytes, shape (height, width, 3), BGR")
+        if image.shape[2] != 3 or image.size == 0:
+            raise InputError(f"a picture must have shape (height, width, 3), got {image.shape}")
+        self._image, self.time, self.still = image, time, still
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self._image.shape[1], self._image.shape[0]
+
+    def bgr(self, width: int, height: int) -> Pixels:
+        """The picture, stretched."""
+        return resize(self._image, (width, height))
+
+    def gray(self, width: int, height: int) -> Pixels:
+        """Its luminance, stretched."""
+        return np.asarray(cv2.cvtColor(self.bgr(width, height), cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+class WeaponDetector:
+    """Finds knives, long guns, pistols, and things mistaken for them, on single pictures.
+
+    ``detect`` is the whole of it for still pictures; the scorer for video uses ``look`` and ``look_closer``.
+
+    Args:
+        bundle: a detector.
+        config: of the picture; the defaults if not given.
+        backend: engine to use.
+        threads: processor threads; None leaves it to the engine.
+        engines: gives an engine for inputs of (width, height) instead of one made from the bundle.
+
+    Raises:
+        BundleError: the bundle is of another kind.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        config: VisionConfig | None = None,
+        *,
+        backend: Backend = "auto",
+        threads: int | None = None,
+        engines: Callable[[tuple[int, int]], Engine] | None = None,
+    ) -> None:
+        if bundle.card.task != "vision" or bundle.card.labels != OUTPUTS:
+            raise BundleError(
+                f"{bundle.folder} is no weapon detector: {bundle.card.task}, {', '.join(bundle.card.labels)}",
+                hint=f"a detector's labels are {', '.join(OUTPUTS)}",
+            )
+        self.config = config or VisionConfig()
+        self.card: Card = bundle.card
+        self._bundle, self._backend, self._threads = bundle, backend, threads
+        self._open = engines or self._open_engine
+        self._engines: dict[tuple[int, int], Engine] = {}
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path | None = None,
+        config: VisionConfig | None = None,
+        *,
+        backend: Backend = "auto",
+        threads: int | None = None,
+    ) -> WeaponDetector:
+        """The shipped detector, or the one in a bundle folder. Raises BundleError when it cannot be used."""
+        config = config or VisionConfig()
+        return cls(load_bundle(folder or config.model), config, backend=backend, threads=threads)
+
+    @property
+    def description(self) -> str:
+        """Engine and precision, for people."""
+        return self._engine((self.config.input_width, self.config.input_height)).description
+
+    def detect(self, image: Pixels, min_probability: float = 0.25) -> list[Detection]:
+        """Everything on one picture, most probable first; people are looked at closer.
+
+        Args:
+            image: shape ``(height, width, 3)``, BGR bytes.
+            min_probability: calibrated probability from which a box is given, 0..1.
+
+        Raises:
+            InputError: not such a picture, or a probability outside 0..1.
+        """
+        if not 0 <= min_probability <= 1:
+            raise InputError(f"min_probability must be within 0..1, got {min_probability}")
+        frame = ImageFrame(image)
+        look = self.look_twice(frame)
+        look = look.of(look.classes < PERSON)
+        found = [
+            Detection(VISION_LABELS[kind], float(p), tuple(float(v) for v in box))  # type: ignore[arg-type]
+            for box, p, kind in zip(look.boxes, self.probabilities(look), look.classes, strict=True)
+            if p >= min_probability
+        ]
+        return sorted(found, key=lambda d: -d.probability)
+
+    def look_twice(self, frame: Frame) -> Look:
+        """A first look and, if the configuration has it on, a closer one at everybody: for still pictures."""
+        look = self.look(frame)
+        if not self.config.closer_look.enabled:
+            return look
+        return self.look_closer(frame, look, people_worth_it(look, frame.size, self.config))
+
+    def probabilities(self, look: Look) -> Floats:
+        """Calibrated probability of each box; people keep their score."""
+        result = look.scores.copy()
+        for label, calibration in self.card.calibration.items():
+            own = look.classes == OUTPUTS.index(label)
+            if own.any():
+                result[own] = calibration.apply(look.scores[own])
+        return result
+
+    def threshold(self, label: str) -> float:
+        """Calibrated probability from which a class counts: the configuration's, else the bundle's."""
+        return self.config.thresholds.get(label, self.card.thresholds.get(label, 0.5))
+
+    def look(self, frame: Frame) -> Look:
+        """The whole picture once."""
+        size = frame.size
+        fit = Letterbox.fit(size, input_size(size, self.config, still=frame.still))
+        batch = network_input([fit.pad(frame.bgr(*fit.inner))])
+        output = self._engine(fit.input_size).run(batch)[0]
+        return self._found(output[0], fit)
+
+    def look_closer(self, frame: Frame, first: Look, people: Floats) -> Look:
+        """Look again at enlarged squares around ``people`` ``(n, 4)``; returns both looks merged."""
+        if len(people) == 0:
+            return first
+        side = self.config.closer_look.size
+        width, height = frame.size
+        shrink = min(1.0, (MOST_PIXELS / (width * height)) ** 0.5)
+        image = frame.bgr(max(1, round(width * shrink)), max(1, round(height * shrink)))
+        windows = [_square(box, self.config.closer_look, (width, height)) for box in people]
+        cuts, fits = [], []
+        for x1, y1, x2, y2 in windows:
+            cut = image[int(y1 * shrink) : max(int(y2 * shrink), int(y1 * shrink) + 1),
+                        int(x1 * shrink) : max(int(x2 * shrink), int(x1 * shrink) + 1)]  # fmt: skip
+            fit = Letterbox.fit((max(1, round(x2 - x1)), max(1, round(y2 - y1))), (side, side))
+            cuts.append(fit.pad(resize(cut, fit.inner)))
+            fits.append(fit)
+        outputs = self._engine((side, side)).run(network_input(cuts))[0]
+        closer = [
+            _moved(self._found(output, fit), window, (width, height))
+            for output, fit, window in zip(outputs, fits, windows, strict=True)
+        ]
+        return first.merge([look.of(look.classes < PERSON) for look in closer], self.config.nms_iou)
+
+    def _found(self, output: Floats, fit: Letterbox) -> Look:
+        boxes, scores, classes = decode(output, LEAST_SCORE, self.config.nms_iou)
+        look = Look(fit.to_picture(boxes), scores, classes)
+        if self.config.min_size > 0:
+            look = look.of((look.boxes[:, 2:] - look.boxes[:, :2]).min(axis=1) >= self.config.min_size)
+        return look.of(np.arange(len(look.scores)) < self.config.max_detections)
+
+    def _engine(self, size: tuple[int, int]) -> Engine:
+        """The engine for inputs of (width, height), opened when first needed."""
+        if size not in self._engines:
+            self._engines[size] = self._open(size)
+        return self._engines[size]
+
+    def _open_engine(self, size: tuple[int, int]) -> Engine:
+        return open_engine(
+            self._bundle,
+            shape=(1, 3, size[1], size[0]),
+            backend=self._backend,
+            network=_torch_network,
+            threads=self._threads,
+        )
+
+
+def input_size(picture: tuple[int, int], config: VisionConfig, *, still: bool) -> tuple[int, int]:
+    """(width, height) of the network's input for a picture of (width, height)."""
+    oblong = max(picture) / max(1, min(picture))
+    if still or oblong < SQUARE:
+        return config.still_size, config.still_size
+    if picture[0] >= picture[1]:
+        return config.input_width, config.input_height
+    return config.input_height, config.input_width
+
+
+def people_worth_it(look: Look, picture: tuple[int, int], config: VisionConfig) -> Floats:
+    """People that a closer look would enlarge, tallest first, shape ``(n, 4)``."""
+    settings = config.closer_look
+    people = look.of((look.classes == PERSON) & (look.scores >= settings.person_threshold)).boxes
+    sides = (people[:, 2:] - people[:, :2]).max(axis=1) if len(people) else np.empty(0, np.float32)
+    fit = Letterbox.fit(picture, input_size(picture, config, still=False))
+    seen = sides * (1 + 2 * settings.margin) * fit.scale_x
+    worth: Floats = people[(seen * LEAST_GAIN <= settings.size) & (sides >= 8)]
+    return worth[np.argsort(-(worth[:, 3] - worth[:, 1]), kind="stable")]
+
+
+def _square(box: Floats, settings: CloserLookConfig, picture: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The part of the picture inside a square around a person, whole pixels."""
+    middle = (box[:2] + box[2:]) / 2
+    half = float((box[2:] - box[:2]).max()) * (0.5 + settings.margin)
+    x1, y1 = (max(0, int(v - half)) for v in middle)
+    x2, y2 = (min(limit, int(v + half) + 1) for v, limit in zip(middle, picture, strict=True))
+    return x1, y1, max(x2, x1 + 1), max(y2, y1 + 1)
+
+
+def _moved(look: Look, window: tuple[int, int, int, int], picture: tuple[int, int]) -> Look:
+    """Boxes of a cut-out in picture pixels; those that the cut-out's edge cuts are left to the first look."""
+    size = np.array([window[2] - window[0], window[3] - window[1]], np.float32)
+    edge = 0.01 * size
+    cut_low = (look.boxes[:, :2] < edge) & (np.array(window[:2]) > 0)
+    cut_high = (look.boxes[:, 2:] > size - edge) & (np.array(window[2:]) < np.array(picture))
+    whole = look.of(np.flatnonzero(~(cut_low | cut_high).any(axis=1)))
+    offset = np.array([window[0], window[1]] * 2, np.float32)
+    return Look(whole.boxes + offset, whole.scores, whole.classes)
+
+
+def _torch_network(card: Card) -> object:
+    """The network in PyTorch with identity norms, for the torch engine."""
+    from vedette_vision.network import inference_network
+
+    return inference_network(card.architecture)

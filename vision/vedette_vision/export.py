@@ -1,0 +1,238 @@
+"""From a training run to a bundle: folded norms, OpenVINO, int8 where it gives the same, calibration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vedette_base.bundle import Bundle, Card, Precision, write_bundle
+from vedette_base.calibration import CalibrationMap, fit_platt
+from vedette_base.config import VisionConfig
+from vedette_base.engine import Engine
+from vedette_base.errors import DataError, ParityError
+from vedette_base.export import FASTEST_FIRST, export_bundle, save_onnx, to_openvino
+from vedette_base.score import VISION_LABELS
+from vedette_base.statistics import CALIBRATION, TEST, thirds
+from vedette_vision.boxes import PAD_GRAY, Floats, Letterbox, decode
+from vedette_vision.dataset import Picture, data_hash, load_pictures
+from vedette_vision.detector import Look, WeaponDetector
+from vedette_vision.evaluate import look_at, report
+from vedette_vision.imaging import network_input, resize
+from vedette_vision.labels import OUTPUTS
+from vedette_vision.network import NORM_EPSILON, build, folded, inference_network
+from vedette_vision.train import load_checkpoint
+
+CALIBRATION_INPUTS = 200
+"""Pictures that show int8 the range of every layer."""
+PARITY_PICTURES = 150
+PARITY_POINTS = 0.01
+"""Largest loss of mAP50 that an export may cost."""
+PARITY_SCORE = 0.05
+"""Largest mean difference of a picture's best score."""
+FLOAT_LAYERS = (r".*model\.23/.*", r".*model\.23\.dfl.*")
+"""The last sums and the box decoding of the head: pixel coordinates do not fit 8 bits."""
+LICENCE = "AGPL-3.0-or-later (network and start weights by Ultralytics)"
+
+BASE_RATE = 0.05
+"""Share of pictures with a weapon of each class that calibration assumes. On ``val`` every second picture
+shows a pistol; probabilities made for that would see one in every shadow of a street."""
+FLOOR = 0.02
+"""Best scores below this say "nothing found", and do not bend the map for those above."""
+THRESHOLD = 0.5
+"""Calibrated probability from which a class counts: 19 times as likely with such a weapon as without."""
+
+
+def export(
+    run: Path,
+    dataset_root: Path,
+    folder: Path,
+    *,
+    version: str = "1",
+    config: VisionConfig | None = None,
+    checkpoint: str = "best.ckpt",
+    precisions: Sequence[Precision] = FASTEST_FIRST,
+    onnx: Path | None = None,
+) -> Bundle:
+    """Write the bundle of a training run: exported, checked, calibrated, measured.
+
+    Args:
+        run: folder of the training.
+        dataset_root: folder with ``manifest.jsonl``: its ``val`` serves parity, calibration and figures.
+        folder: where the bundle is to be; one already there is replaced when the new one has passed.
+        precisions: what may ship, fastest first; the first that passes parity does.
+        onnx: also write ONNX there.
+
+    Raises:
+        DataError: no such run or data. ParityError: no precision gives what the network gives.
+    """
+    config = config or VisionConfig()
+    network = folded(load_network(run / checkpoint))
+    judged = load_pictures(dataset_root, "val")
+    size = (config.input_width, config.input_height)
+    inputs = calibration_inputs(load_pictures(dataset_root, "train"), size)
+    check = Parity(network, _spread(judged, PARITY_PICTURES), size)
+    model = to_openvino(network, inputs[0], free=(0, 2, 3))
+    if onnx is not None:
+        save_onnx(network, inputs[0], onnx)
+    card = Card(
+        name="vision",
+        task="vision",
+        version=version,
+        architecture="yolo11n.yaml",
+        labels=OUTPUTS,
+        input={"order": "RGB", "range": [0, 1], "pad": PAD_GRAY, "sizes_of": 32, "layout": "NCHW"},
+        training=_training(run),
+        data={"hash": data_hash(judged), "val_pictures": len(judged)},
+        licence=LICENCE,
+    )
+    arguments: dict[str, Any] = {
+        "check": check,
+        "calibration": inputs,
+        "network": lambda card: inference_network(card.architecture),
+        "precisions": precisions,
+        "ignored_patterns": FLOAT_LAYERS,
+    }
+    draft = export_bundle(folder.parent / f".{folder.name}.draft", card, model, **arguments)
+    return _finished(draft, folder, judged, config)
+
+
+def load_network(checkpoint: Path) -> Any:
+    """The averaged weights of a checkpoint in a network ready to be folded."""
+    state = load_checkpoint(checkpoint)
+    network = build(state["architecture"])
+    network.load_state_dict(state["average"])
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = NORM_EPSILON
+    return network.eval()
+
+
+class Parity:
+    """Compares an exported engine with its network on real pictures: best scores, and AP50.
+
+    Args:
+        network: in evaluation mode, decoding its output.
+        pictures: labelled.
+        size: (width, height) of the input.
+    """
+
+    def __init__(self, network: torch.nn.Module, pictures: Sequence[Picture], size: tuple[int, int]) -> None:
+        self._pictures = pictures
+        self._batches = [letterboxed(p, size)[0] for p in pictures]
+        self._fits = [letterboxed(p, size)[1] for p in pictures]
+        with torch.no_grad():
+            self._expected = self._looks([network(torch.from_numpy(b)).numpy() for b in self._batches])
+
+    def __call__(self, engine: Engine) -> Mapping[str, Any]:
+        """What was measured; raises ParityError when it is too far off."""
+        found = self._looks([engine.run(b)[0] for b in self._batches])
+        pairs = zip(self._expected, found, strict=True)
+        scores = float(np.mean([np.abs(a.best() - b.best()).max() for a, b in pairs]))
+        before = report(self._pictures, self._expected, part="parity", path="whole").map50
+        after = report(self._pictures, found, part="parity", path="whole").map50
+        if not scores <= PARITY_SCORE or not before - after <= PARITY_POINTS:
+            raise ParityError(
+                f"scores differ by {scores:.3f} in the mean, mAP50 {before:.3f} became {after:.3f}"
+            )
+        return {
+            "pictures": len(self._pictures),
+            "mean_score_difference": round(scores, 5),
+            "map50_network": round(before, 4),
+            "map50_export": round(after, 4),
+        }
+
+    def _looks(self, outputs: Sequence[Floats]) -> list[Look]:
+        looks = []
+        for output, fit in zip(outputs, self._fits, strict=True):
+            boxes, scores, classes = decode(output[0], 0.01)
+            shares = (boxes - np.array([fit.left, fit.top] * 2)) / np.array([*fit.inner, *fit.inner])
+            looks.append(Look(shares.astype(np.float32), scores, classes))
+        return looks
+
+
+def letterboxed(picture: Picture, size: tuple[int, int]) -> tuple[Floats, Letterbox]:
+    """A picture as one network input ``(1, 3, h, w)``, and how it lies in it."""
+    image = picture.read()
+    fit = Letterbox.fit((image.shape[1], image.shape[0]), size)
+    return network_input([fit.pad(resize(image, fit.inner))]), fit
+
+
+def calibration_inputs(pictures: Sequence[Picture], size: tuple[int, int]) -> list[Floats]:
+    """Training pictures of every subset as network inputs."""
+    return [letterboxed(p, size)[0] for p in _spread(pictures, CALIBRATION_INPUTS)]
+
+
+def calibrate(pictures: Sequence[Picture], looks: Sequence[Look]) -> dict[str, CalibrationMap]:
+    """Per class, a map from a picture's best score to the probability that it shows such a thing.
+
+    Pictures are weighted so that ``BASE_RATE`` of them show it. Platt's map, because it keeps the order of
+    scores everywhere: an isotonic map is flat at its ends. A firearm of another or of unknown type is no
+    evidence on the chance of a false alarm: such pictures are left out.
+
+    Raises:
+        DataError: a class that is on every picture, or on none.
+    """
+    maps: dict[str, CalibrationMap] = {}
+    best = np.stack([look.best() for look in looks])
+    for column, name in enumerate(VISION_LABELS):
+        truth = np.array([p.shows(name) for p in pictures])
+        known = truth | ~np.array([p.shows(*_ALIKE.get(name, ())) for p in pictures])
+        positive, negative = truth.sum(), (known & ~truth).sum()
+        if not positive or not negative:
+            raise DataError(f"cannot calibrate {name}: it is on {positive} of {len(truth)} pictures")
+        weights = np.where(truth, BASE_RATE / positive, (1 - BASE_RATE) / negative) * (positive + negative)
+        used = known & (best[:, column] >= FLOOR)
+        fitted = fit_platt(best[used, column], truth[used], weights=weights[used])
+        maps[name] = fitted.model_copy(update={"base_rate": BASE_RATE})
+    return maps
+
+
+_ALIKE: Mapping[str, tuple[str, ...]] = {
+    "knife": ("weapon",),
+    "long_gun": ("pistol", "gun", "weapon"),
+    "pistol": ("long_gun", "gun", "weapon"),
+}
+"""What makes a picture without a class no proof of its absence, or of a false alarm."""
+
+
+def _finished(draft: Bundle, folder: Path, pictures: Sequence[Picture], config: VisionConfig) -> Bundle:
+    """Calibrate and measure the exported engine itself, complete the card, put the bundle in place."""
+    looks = look_at(WeaponDetector(draft, config, backend="openvino"), pictures)
+    third = thirds([p.group for p in pictures])
+    fitted = [i for i, part in enumerate(third) if part == CALIBRATION]
+    maps = calibrate([pictures[i] for i in fitted], [looks[i] for i in fitted])
+    tested = [i for i, part in enumerate(third) if part == TEST]
+    held = [pictures[i] for i in tested], [looks[i] for i in tested]
+    metrics = {
+        "val": report(pictures, looks, part="all", path="closer").as_dict(),
+        "test": report(*held, part="test", path="closer").as_dict(),
+    }
+    thresholds = dict.fromkeys(VISION_LABELS, THRESHOLD)
+    card = draft.card.model_copy(update={"calibration": maps, "metrics": metrics, "thresholds": thresholds})
+    bundle = write_bundle(folder, card, {name: draft.folder / name for name in draft.card.files})
+    for file in draft.folder.iterdir():
+        file.unlink()
+    draft.folder.rmdir()
+    return bundle
+
+
+def _spread(pictures: Sequence[Picture], count: int) -> list[Picture]:
+    """About ``count`` pictures, evenly through the list, so of every subset by its size."""
+    step = max(1, len(pictures) // count)
+    return list(pictures[::step][:count])
+
+
+def _training(run: Path) -> dict[str, Any]:
+    """Settings and the log of measurements, small enough for a card."""
+    facts: dict[str, Any] = {}
+    if (run / "config.json").is_file():
+        facts["config"] = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    if (run / "log.jsonl").is_file():
+        lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        facts["log"] = [entry for entry in map(json.loads, lines) if "val" in entry]
+    return facts

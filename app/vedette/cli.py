@@ -1,0 +1,298 @@
+"""The `vedette` command: it parses, calls the library and prints.
+
+Results go to stdout or files, all else to stderr.
+
+Exit codes: 0 it ran; 1 some input failed (each is named, the rest was done); 2 wrong usage or configuration;
+3 with ``--fail-on LEVEL`` when such an event was found; 130 it was interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from vedette.cli_models import evaluate_app, export_app, train_app
+from vedette_base.errors import InputError, VedetteError
+
+app = typer.Typer(
+    help="Hear gunshots, see weapons, and rank what matters.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(train_app, name="train")
+app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(export_app, name="export")
+
+
+class Level(StrEnum):
+    """Threat levels, lowest first."""
+
+    low = "low"
+    elevated = "elevated"
+    high = "high"
+    critical = "critical"
+
+
+class Sensitivity(StrEnum):
+    """How readily an event is raised."""
+
+    low = "low"
+    normal = "normal"
+    high = "high"
+
+
+class Senses(StrEnum):
+    """Which senses to use."""
+
+    both = "both"
+    audio = "audio"
+    vision = "vision"
+
+
+class Backend(StrEnum):
+    """What runs the networks."""
+
+    auto = "auto"
+    openvino = "openvino"
+    torch = "torch"
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    table = "table"
+    json = "json"
+
+
+def main() -> None:
+    """Entry point: every expected error is one line and a hint, never a traceback."""
+    try:
+        app()
+    except VedetteError as error:
+        complain(error)
+        raise SystemExit(2 if isinstance(error, InputError) else 1) from None
+    except KeyboardInterrupt:
+        print("vedette: interrupted", file=sys.stderr)  # noqa: T201
+        raise SystemExit(130) from None
+
+
+def complain(error: VedetteError) -> None:
+    """One line and, where there is one, a hint, on stderr."""
+    print(f"vedette: {error}", file=sys.stderr)  # noqa: T201
+    if error.hint:
+        print(f"  hint: {error.hint}", file=sys.stderr)  # noqa: T201
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from vedette import __version__
+
+        typer.echo(f"vedette {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def analyze(
+    recordings: Annotated[list[Path], typer.Argument(help="Recordings, pictures, or folders of them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("vedette-out"),
+    start: Annotated[float | None, typer.Option(help="Begin at this second.")] = None,
+    end: Annotated[float | None, typer.Option(help="Stop at this second.")] = None,
+    audio: Annotated[Path | None, typer.Option(help="Take the sound from this file instead.")] = None,
+    audio_offset: Annotated[float, typer.Option(help="Where the sound file's second 0 lies.")] = 0.0,
+    audio_track: Annotated[int, typer.Option(min=0, help="Which sound track, from 0.")] = 0,
+    recorded_at: Annotated[
+        str | None, typer.Option(help="Wall-clock time of second 0, with its zone.")
+    ] = None,
+    sequence: Annotated[bool, typer.Option(help="The files are pieces of one recording, in order.")] = False,
+    senses: Annotated[Senses, typer.Option(help="Use both senses or one.")] = Senses.both,
+    sensitivity: Annotated[Sensitivity, typer.Option(help="Fewer false alarms, or fewer misses.")] = (
+        Sensitivity.normal
+    ),
+    min_level: Annotated[Level, typer.Option(help="Print no events below this level.")] = Level.low,
+    fail_on: Annotated[Level | None, typer.Option(help="Exit with 3 on an event of this level.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Another model bundle; repeatable.")] = None,
+    config: Annotated[
+        list[Path] | None, typer.Option(help="audio, vision or fusion YAML; repeatable.")
+    ] = None,
+    backend: Annotated[Backend, typer.Option(help="What runs the networks.")] = Backend.auto,
+    clips: Annotated[bool, typer.Option("--clips", help="Put playable clips in the report.")] = False,
+    annotate: Annotated[bool, typer.Option("--annotate", help="Also write the video with boxes.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Recordings at a time.")] = 1,
+    resume: Annotated[bool, typer.Option(help="Keep results that an earlier run has finished.")] = True,
+    format: Annotated[Format, typer.Option(help="A table for people, or JSON lines.")] = Format.table,  # noqa: A002
+) -> None:
+    """Find the seconds that matter in recordings: ranked threat events with reasons and evidence."""
+    from vedette.api import RecordingOptions
+    from vedette.batch import AnalyzerMaker, Job, Output, plan, run_jobs
+    from vedette.display import Display, reaches
+
+    options = RecordingOptions(
+        start=start,
+        end=end,
+        audio_track=audio_track,
+        audio_file=audio,
+        audio_offset=audio_offset,
+        recorded_at=parse_time(recorded_at),
+    )
+    if sequence:
+        from dataclasses import replace
+
+        from vedette.sources import order_pieces
+
+        pieces = order_pieces(recordings)
+        whole = replace(options, sequence=tuple(pieces[1:]))
+        planned = [Job(pieces[0], out / pieces[0].stem, whole)]
+    else:
+        planned = plan(recordings, out, options)
+    maker = AnalyzerMaker(
+        tuple(model or ()), tuple(config or ()), sensitivity.value, senses.value, backend.value
+    )
+    counts = {"failed": 0, "alarming": 0, "done": 0}
+    with stoppable() as stop, Display(min_level.value, format.value) as display:
+        outcomes = run_jobs(
+            planned,
+            maker,
+            Output(clips, annotate),
+            workers=min(jobs, len(planned)),
+            resume=resume,
+            on_progress=display.progress_of,
+            stop=stop,
+        )
+        for outcome in outcomes:
+            display.show(outcome)
+            counts["done"] += 1
+            counts["failed"] += outcome.error is not None
+            counts["alarming"] += fail_on is not None and reaches(outcome, fail_on.value)
+        display.sum_up(len(planned), counts["done"], counts["failed"])
+    if stop.is_set():
+        raise typer.Exit(130)
+    if counts["failed"]:
+        raise typer.Exit(1)
+    if counts["alarming"]:
+        raise typer.Exit(3)
+
+
+@app.command()
+def classify(
+    clips: Annotated[list[Path], typer.Argument(help="Sound files.")],
+    model: Annotated[str, typer.Option(help="Bundle name or folder.")] = "audio",
+) -> None:
+    """Say for single sound clips whether they hold a gunshot, and of which firearm; one JSON line each."""
+    from vedette.sources.listen import read_sound
+    from vedette_audio.classify import GunshotClassifier
+    from vedette_base.media import SAMPLE_RATE
+
+    classifier, failed = GunshotClassifier.load(model), False
+    for clip in clips:
+        try:
+            found = classifier.classify(read_sound(clip), SAMPLE_RATE)
+        except VedetteError as error:
+            complain(error)
+            failed = True
+            continue
+        types = {name: round(p, 4) for name, p in found.types.items()}
+        typer.echo(json.dumps({"path": str(clip), "gunshot": round(found.gunshot, 4), "types": types}))
+    raise typer.Exit(int(failed))
+
+
+@app.command()
+def detect(
+    pictures: Annotated[list[Path], typer.Argument(help="Still pictures.")],
+    model: Annotated[str, typer.Option(help="Bundle name or folder.")] = "vision",
+    min_probability: Annotated[float, typer.Option(min=0, max=1, help="Leave out boxes below this.")] = 0.25,
+) -> None:
+    """List the weapons, and what is mistaken for them, in still pictures; one JSON line each."""
+    from vedette.sources.listen import read_picture
+    from vedette_vision.detector import WeaponDetector
+
+    detector, failed = WeaponDetector.load(model), False
+    for picture in pictures:
+        try:
+            found = detector.detect(read_picture(picture), min_probability)
+        except VedetteError as error:
+            complain(error)
+            failed = True
+            continue
+        boxes = [
+            {"label": d.label, "probability": round(d.probability, 4), "box": [round(v, 1) for v in d.box]}
+            for d in found
+        ]
+        typer.echo(json.dumps({"path": str(picture), "detections": boxes}))
+    raise typer.Exit(int(failed))
+
+
+@app.command()
+def doctor(
+    format: Annotated[Format, typer.Option(help="A table for people, or JSON.")] = Format.table,  # noqa: A002
+) -> None:
+    """Show what runs here: versions, processor, models and their parity, devices, and what is missing."""
+    from vedette.doctor import diagnose, render
+
+    report = diagnose()
+    if format is Format.json:
+        typer.echo(json.dumps(report.as_dict()))
+    else:
+        from rich.console import Console
+
+        render(report, Console(highlight=False))
+    raise typer.Exit(int(not report.healthy))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Argument(help="Video file to write.")],
+) -> None:
+    """Make the demo recording: a synthesised scene with shots, written like any camera's file."""
+    from vedette.demo import make_demo
+
+    make_demo(out)
+    typer.echo(f"written: {out}", err=True)
+
+
+@contextmanager
+def stoppable() -> Iterator[Event]:
+    """An event that the first Ctrl-C or SIGTERM sets, so that finds are written; a second one ends all."""
+    stop = Event()
+
+    def ask(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        print("vedette: stopping; what was found so far is being written", file=sys.stderr)  # noqa: T201
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """An ISO 8601 time that carries its zone."""
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f"--recorded-at {text!r} is not an ISO 8601 time", hint="for example 2026-05-01T14:00:00+02:00"
+        ) from error
+    if time.tzinfo is None:
+        raise InputError(f"--recorded-at {text} says no zone", hint=f"for example {text}+00:00 or {text}Z")
+    return time

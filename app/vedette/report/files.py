@@ -1,0 +1,166 @@
+"""Writes a recording's results into its folder: all of them, or none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from vedette.analysis import Analysis
+from vedette.report.evidence import Evidence, Reopen, reopen_file
+from vedette.report.labels import audacity_labels, events_csv, raven_table
+from vedette.report.page import make_page
+from vedette.report.timeline import save_timeline
+from vedette.report.wording import printable
+from vedette_base.bundle import Card
+from vedette_base.errors import OutputError, VedetteError
+
+MANIFEST = "manifest.json"
+
+
+def write_results(
+    analysis: Analysis,
+    folder: Path,
+    *,
+    clips: bool = False,
+    annotate: bool = False,
+    pictures: int = 12,
+    run: Mapping[str, Any] | None = None,
+    cards: Mapping[str, Card] | None = None,
+    reopen: Reopen | None = None,
+) -> Path:
+    """Write all results into ``folder``, which is made, or replaced when it holds older results.
+
+    Args:
+        analysis: what was found.
+        folder: where to; its parents are made.
+        clips: put a playable clip of each pictured event into the report.
+        annotate: also write ``annotated.mp4``.
+        pictures: how many events, from the gravest, get stills, spectrogram and clip.
+        run: what was asked for, kept in the manifest so that a later run knows whether it may skip.
+        cards: sense -> card of its model, shown in the report.
+        reopen: how to open the recording again for pictures; the file at ``analysis.path`` by default.
+
+    Returns:
+        ``folder``.
+
+    Raises:
+        OutputError: the folder cannot be written, or holds something that is not Vedette's.
+
+        MediaError: ``annotate`` was asked for and could not be done; all other results are written.
+
+    Whatever happens, ``folder`` is whole: the old results or the new ones. A recording that cannot be read
+    again costs the report its pictures (it says so), never the results.
+    """
+    if reopen is None and analysis.path is not None:
+        reopen = reopen_file(analysis.path)
+    with replaced(folder) as work:
+        evidence = Evidence(reopen, analysis.source, analysis.duration) if reopen is not None else None
+        _write(work / "events.json", json.dumps(analysis.to_dict(), indent=1, ensure_ascii=False) + "\n")
+        _write(work / "events.csv", events_csv(analysis))
+        _write(work / "labels-audacity.txt", audacity_labels(analysis))
+        _write(work / "labels-raven.txt", raven_table(analysis))
+        save_timeline(analysis, work / "timeline.npz")
+        failed = _annotate(analysis, work, reopen) if annotate else None
+        page = make_page(analysis, evidence, folder=work, clips=clips, pictures=pictures, cards=cards or {})
+        _write(work / "report.html", page)
+        _write(work / MANIFEST, json.dumps(_manifest(analysis, work, run), indent=1) + "\n")
+    if failed is not None:
+        raise failed
+    return folder
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """A work folder beside ``folder`` that takes its place when the block ends well, and vanishes otherwise.
+
+    Raises:
+        OutputError: it cannot be made, filled or moved, or ``folder`` holds something that is not ours.
+    """
+    folder = folder.absolute()
+    work = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        _refuse_foreign(folder)
+        work.mkdir(parents=True)
+        try:
+            yield work
+            _swap(work, folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except VedetteError:
+        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        hint = "check that there is space and that you may write there, or choose another folder with --out"
+        raise OutputError(f"cannot write results to {printable(str(folder))}: {reason}", hint=hint) from error
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Replacing means deleting: only what Vedette wrote, or an empty folder, may be replaced."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise OutputError(
+            f"{printable(str(folder))} holds files that are not results of Vedette",
+            hint="choose another folder with --out, or empty this one",
+        )
+
+
+def _swap(work: Path, folder: Path) -> None:
+    """Put ``work`` in the place of ``folder``; the older results go only when the new ones are there."""
+    if not folder.is_dir():
+        os.replace(work, folder)
+        return
+    aside = folder.with_name(f"{work.name}.old")
+    os.replace(folder, aside)
+    try:
+        os.replace(work, folder)
+    except OSError:
+        os.replace(aside, folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _annotate(analysis: Analysis, work: Path, reopen: Reopen | None) -> VedetteError | None:
+    """Write the annotated video; what went wrong is given back: it must not cost the other results."""
+    from vedette.report.annotate import annotate as write_video
+
+    target = work / "annotated.mp4"
+    try:
+        write_video(analysis, target, reopen=reopen)
+    except VedetteError as error:
+        target.unlink(missing_ok=True)
+        return error
+    return None
+
+
+def _manifest(analysis: Analysis, work: Path, run: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Hashes of every file here and of the recording, with the versions that made them."""
+    from vedette import __version__
+
+    files = sorted(path for path in work.rglob("*") if path.is_file())
+    return {
+        "schema": 1,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "input": {"path": printable(analysis.source.name), "sha256": analysis.sha256},
+        "complete": analysis.complete,
+        "versions": {"vedette": __version__, "python": platform.python_version(), **analysis.models},
+        "run": dict(run) if run is not None else None,
+        "files": {path.relative_to(work).as_posix(): _described(path) for path in files},
+    }
+
+
+def _described(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+
+
+def _write(path: Path, text: str) -> None:
+    # A file name may hold bytes that are no UTF-8; in JSON they become valid \udcxx escapes.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")

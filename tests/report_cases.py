@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from tests.media import Sound, Video, clicks, write_media
 
+from tests.media import Sound, Video, clicks, write_media
 from vedette.analysis import Analysis
 from vedette_base.media import SourceInfo
 from vedette_base.score import (

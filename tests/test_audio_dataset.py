@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+
+from tests.sounds import HEAD, write_data
 from vedette_audio import synthetic
 from vedette_audio.augment import Channel, Placed, local_level, mix, place
 from vedette_audio.dataset import (
@@ -26,52 +27,6 @@ from vedette_base.media import SAMPLE_RATE
 from vedette_base.score import AUDIO_LABELS, GUNSHOT
 
 Floats = npt.NDArray[np.float32]
-HEAD = "path,source,task,label,fine,group,split,native_rate,duration_s,flag\n"
-
-
-def write_sound(path: Path, sound: Floats, rate: int = 32_000) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("flac", rate=rate, layout="mono")
-        frame = av.AudioFrame.from_ndarray((sound * 32767).astype(np.int16)[None], "s16", "mono")
-        frame.sample_rate = rate
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
-def a_bang(seed: int, seconds: float = 1.0, at: float = 0.4) -> Floats:
-    rng = np.random.default_rng(seed)
-    sound = 0.002 * rng.standard_normal(round(seconds * 32_000))
-    start = round(at * 32_000)
-    fall = np.exp(-np.arange(sound.size - start) / 500)
-    return np.clip(sound + np.pad(rng.standard_normal(fall.size) * fall * 0.3, (start, 0)), -1, 1).astype(np.float32)
-
-
-def write_data(folder: Path) -> Path:
-    """A small data set: twins M4/M16, an AK-47, a shot of an unknown firearm, two kinds of noise; both splits."""
-    lines = []
-    rng = np.random.default_rng(0)
-    for split, seed in (("train", 10), ("val", 20)):
-        for index in range(3):
-            rows: list[tuple[str, str, str, str, Floats]] = [
-                ("set", "gunshot", "M4", f"m{split}{index}", a_bang(seed + index)),
-                ("set", "gunshot", "M16", f"n{split}{index}", a_bang(seed + index)),
-                ("set", "gunshot", "AK-47", f"a{split}{index}", a_bang(seed + index + 100)),
-                ("other", "gunshot", "gun", f"g{split}{index}", a_bang(seed + index + 200, 2.5, 2.0)),
-                ("other", "other", "rain", f"r{split}{index}", a_noise(rng, 2.5)),
-                ("other", "other", "dog", f"d{split}{index}", a_noise(rng, 0.7)),
-            ]
-            for source, label, fine, group, sound in rows:
-                path = f"{source}/{fine}/{split}{index}.flac"
-                write_sound(folder / path, sound)
-                lines.append(f"{path},{source},x,{label},{fine},{group},{split},32000,1.0,\n")
-    manifest = folder / "manifest.csv"
-    manifest.write_text(HEAD + "".join(lines))
-    return manifest
-
-
-def a_noise(rng: np.random.Generator, seconds: float) -> Floats:
-    return (0.1 * rng.standard_normal(round(seconds * 32_000))).astype(np.float32)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,19 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from vedette_audio.features import F_MAX, F_MIN, FLOOR, HOP, MELS, N_FFT, frame_mels, frames_in, log_mel, samples_for
+
+from vedette_audio.features import (
+    F_MAX,
+    F_MIN,
+    FLOOR,
+    HOP,
+    MELS,
+    N_FFT,
+    frame_mels,
+    frames_in,
+    log_mel,
+    samples_for,
+)
 from vedette_audio.torch_features import TorchLogMel
 from vedette_base.media import SAMPLE_RATE
 
@@ -27,7 +39,14 @@ def sounds() -> dict[str, Floats]:
 
 def reference(sound: Floats) -> Floats:
     mel = librosa.feature.melspectrogram(
-        y=sound, sr=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP, n_mels=MELS, fmin=F_MIN, fmax=F_MAX, pad_mode="constant"
+        y=sound,
+        sr=SAMPLE_RATE,
+        n_fft=N_FFT,
+        hop_length=HOP,
+        n_mels=MELS,
+        fmin=F_MIN,
+        fmax=F_MAX,
+        pad_mode="constant",
     )
     return np.log(np.maximum(mel, FLOOR))
 

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 import torch
+
 from vedette_audio import teacher as module
 from vedette_audio.teacher import GUNFIRE, GUNSHOT, SPEECH, Teacher, read_labels
 from vedette_base.errors import BundleError, InputError

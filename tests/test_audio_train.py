@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_audio_dataset import write_data
+
+from tests.sounds import write_data
 from vedette_audio.network import build_network, fold_norms, folded_network, initial_weights
 from vedette_audio.train import train
 from vedette_base.config import AudioTrainConfig
@@ -21,7 +22,13 @@ SHAPE = (2, 1, 128, 47)
 
 
 def tiny(**changes: Any) -> AudioTrainConfig:
-    values: dict[str, Any] = {"architecture": "test_resnet", "epochs": 2, "crops": 8, "batch": 4, "chunk": 0.5}
+    values: dict[str, Any] = {
+        "architecture": "test_resnet",
+        "epochs": 2,
+        "crops": 8,
+        "batch": 4,
+        "chunk": 0.5,
+    }
     return AudioTrainConfig(**values | {"evaluate_every": 1, "bf16": False} | changes)
 
 
@@ -106,7 +113,9 @@ def test_folding_the_norms_changes_nothing(architecture: str) -> None:
     torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
     empty = folded_network(architecture)
-    assert {n: p.shape for n, p in empty.named_parameters()} == {n: p.shape for n, p in network.named_parameters()}
+    assert {n: p.shape for n, p in empty.named_parameters()} == {
+        n: p.shape for n, p in network.named_parameters()
+    }
 
 
 def test_the_shipped_network_has_one_output_per_label() -> None:

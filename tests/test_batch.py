@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.media import Sound, Video, tone, write_media
 
+from tests.media import Sound, Video, tone, write_media
 from vedette.batch import Job, plan
 from vedette.display import clock, earlier_line
 from vedette_base.errors import MediaError

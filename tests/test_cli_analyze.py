@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.media import Sound, Video, noise, silence, tone, truncate, write_media, write_wav_float
 
+from tests.media import Sound, Video, noise, silence, tone, truncate, write_media, write_wav_float
 from vedette import cli
 
 Run = Callable[..., tuple[int, str, str]]

@@ -12,6 +12,7 @@ from types import ModuleType
 import av
 import numpy as np
 import pytest
+
 from tests.media import Sound, Video, noise, write_media
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.report_cases import make_analysis, make_event, recorded_at
 
+from tests.report_cases import make_analysis, make_event, recorded_at
 from vedette.analysis import Analysis
 from vedette_base.score import Coverage, Segment
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+
 from tests.media import Sound, Video, clicks, quarters, square_left, write_media, write_still
 from tests.report_cases import SECONDS, SHOT, make_analysis, recording
-
 from vedette.report.annotate import annotate, box_at
 from vedette.report.evidence import Evidence, reopen_file
 from vedette_base.errors import MediaError

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.report_cases import make_analysis, make_event, recorded_at, recording
 
+from tests.report_cases import make_analysis, make_event, recorded_at, recording
 from vedette.report.files import replaced, write_results
 from vedette.report.timeline import load_timeline
 from vedette_base.errors import DataError, MediaError, OutputError

@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tests.report_cases import make_analysis, make_event, recorded_at, recording
 
+from tests.report_cases import make_analysis, make_event, recorded_at, recording
 from vedette.analysis import Analysis
 from vedette.report.evidence import Evidence, reopen_file
 from vedette.report.page import make_page

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from tests.report_cases import make_analysis, make_event, recorded_at
 
+from tests.report_cases import make_analysis, make_event, recorded_at
 from vedette.report.lanes import BINS, envelope, tick_step
 from vedette.report.reasons import reasons_chart
 from vedette.report.spectrogram import levels, png

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tests.media import (
     FASTSTART,
     Sound,
@@ -20,7 +21,6 @@ from tests.media import (
     write_wav_float,
 )
 from tests.received import blocks_of, frames_of, progress_of
-
 from vedette.sources import FileSource, find_recordings, is_recording, probe
 from vedette_base.errors import InputError, MediaError, NoMediumError
 from vedette_base.media import MediaItem

@@ -8,9 +8,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+
 from tests.media import FASTSTART, Sound, Video, clicks, noise, tone, truncate, write_media
 from tests.received import blocks_of, frames_of, items_of, joined, onsets, progress_of, times_of
-
 from vedette.sources import FileSource, order_pieces
 from vedette_base.errors import InputError, NoMediumError
 from vedette_base.media import SAMPLE_RATE, Progress

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tests.media import Picture, Video, quarters, write_media, write_still
 from tests.received import frames_of, items_of, progress_of
-
 from vedette.sources import FileSource, RecordedFrame, probe
 from vedette_base.errors import InputError
 from vedette_base.media import Frame, Pixels

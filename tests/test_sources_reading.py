@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.media import Sound, Video, noise, tone, write_media
 
 import vedette.sources
 import vedette_base
+from tests.media import Sound, Video, noise, tone, write_media
 from vedette.sources import FileSource, open_source
 from vedette.sources.ahead import BUDGET, ReadAhead
 from vedette_base.errors import MediaError

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tests.media import Samples, Sound, Video, clicks, noise, silence, tone, write_media, write_wav_float
 from tests.received import items_of, joined
-
 from vedette.sources import FileSource
 from vedette_base.errors import InputError
 from vedette_base.media import SAMPLE_RATE, AudioBlock, Progress

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+
 from tests.media import (
     Sound,
     Video,
@@ -21,7 +22,6 @@ from tests.media import (
     write_media,
 )
 from tests.received import blocks_of, frames_of, items_of, onsets, progress_of, times_of
-
 from vedette.sources import FileSource
 from vedette.sources.clock import Continuity
 from vedette.sources.damage import Damage

@@ -45,7 +45,8 @@ from vedette_base.score import (
 if TYPE_CHECKING:
     from vedette.analysis import Analysis
     from vedette.api import Analyzer, analyze
-    from vedette.fuse import Fuser, fuse
+    from vedette.recording import RecordingOptions
+    from vedette.timelines import Fuser, fuse
     from vedette_audio.classify import GunshotClassifier
     from vedette_vision.detector import Detection, WeaponDetector
 
@@ -55,11 +56,12 @@ _LAZY = {
     "Analysis": "vedette.analysis",
     "Analyzer": "vedette.api",
     "Detection": "vedette_vision.detector",
-    "Fuser": "vedette.fuse",
+    "Fuser": "vedette.timelines",
     "GunshotClassifier": "vedette_audio.classify",
+    "RecordingOptions": "vedette.recording",
     "WeaponDetector": "vedette_vision.detector",
     "analyze": "vedette.api",
-    "fuse": "vedette.fuse",
+    "fuse": "vedette.timelines",
 }
 
 __all__ = [
@@ -85,6 +87,7 @@ __all__ = [
     "ParityError",
     "Ranked",
     "Reason",
+    "RecordingOptions",
     "Score",
     "ScoreBlock",
     "Segment",
@@ -102,7 +105,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'vedette' has no attribute {name!r}")
     value = getattr(import_module(_LAZY[name]), name)
-    globals()[name] = value  # the submodule `vedette.fuse` must not shadow the function of that name
+    globals()[name] = value  # found at once the next time
     return value
 
 

@@ -7,19 +7,19 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from threading import Event
-from typing import Any, Literal
+from typing import Literal
 
 from vedette.analysis import Analysis
 from vedette.pipeline import Scorer, watch
+from vedette.recording import RecordingOptions, recording_hash
 from vedette.sources import open_source
 from vedette_audio.scorer import AudioScorer
 from vedette_base.bundle import Bundle, load_bundle
 from vedette_base.config import AudioConfig, FusionConfig, VisionConfig
 from vedette_base.engine import Backend
-from vedette_base.errors import InputError, MediaError
+from vedette_base.errors import InputError
 from vedette_base.score import (
     AUDIO_LABELS,
     GUNSHOT,
@@ -45,41 +45,6 @@ OnProgress = Callable[[float, float | None], None]
 
 # Spans of sound less than this far apart are one span of coverage: blocks end a sample early or late.
 COVERAGE_JOIN = 0.05  # s
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingOptions:
-    """How one recording is read.
-
-    Attributes:
-        start, end: part of the recording to analyse, seconds on its own clock; None: no limit.
-        audio_track: which of several sound tracks, from 0.
-        audio_file: a separate sound file used instead of the recording's own sound.
-        audio_offset: where second 0 of ``audio_file`` lies on the recording's clock, seconds.
-        recorded_at: wall-clock time of second 0; must carry a zone. None: what the container says.
-        sequence: further pieces of the same recording, in order.
-    """
-
-    start: float | None = None
-    end: float | None = None
-    audio_track: int = 0
-    audio_file: Path | None = None
-    audio_offset: float = 0.0
-    recorded_at: datetime | None = None
-    sequence: tuple[Path, ...] = ()
-
-    def reading(self) -> dict[str, Any]:
-        """Options of `open_source` that say what is read, whatever part of it."""
-        return {
-            "audio_track": self.audio_track,
-            "audio_file": self.audio_file,
-            "audio_offset": self.audio_offset,
-            "sequence": self.sequence,
-        }
-
-    def files(self, path: Path) -> tuple[Path, ...]:
-        """Every file that is read when ``path`` is analysed with these options."""
-        return (path, *self.sequence, *((self.audio_file,) if self.audio_file else ()))
 
 
 @dataclass(slots=True)
@@ -317,20 +282,3 @@ def _with_base_rates(config: FusionConfig, bundles: dict[Medium, Bundle]) -> Fus
             label: rates[label].base_rate for label in VISION_LABELS if label in rates
         }
     return config.model_copy(update=update)
-
-
-def recording_hash(paths: tuple[Path, ...]) -> str:
-    """SHA-256 of one file, or of the hashes of several (pieces of a recording, separate sound).
-
-    Raises:
-        MediaError: a file is missing or may not be read.
-    """
-    digests = []
-    for path in paths:
-        try:
-            with path.open("rb") as file:
-                digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise MediaError(f"{path}: {reason}", hint="check the path and that you may read it") from error
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

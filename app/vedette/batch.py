@@ -14,7 +14,8 @@ from threading import Event
 from typing import Any
 
 from vedette.analysis import Analysis
-from vedette.api import Analyzer, OnProgress, RecordingOptions, Senses, Sensitivity, recording_hash
+from vedette.api import Analyzer, OnProgress, Senses, Sensitivity
+from vedette.recording import RecordingOptions, recording_hash
 from vedette.report.evidence import reopen_file
 from vedette.report.files import write_results
 from vedette.sources import find_recordings

@@ -137,9 +137,9 @@ def analyze(
     format: Annotated[Format, typer.Option(help="A table for people, or JSON lines.")] = Format.table,  # noqa: A002
 ) -> None:
     """Find the seconds that matter in recordings: ranked threat events with reasons and evidence."""
-    from vedette.api import RecordingOptions
     from vedette.batch import AnalyzerMaker, Job, Output, plan, run_jobs
     from vedette.display import Display, reaches
+    from vedette.recording import RecordingOptions
 
     options = RecordingOptions(
         start=start,

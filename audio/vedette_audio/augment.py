@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
-from vedette_base.config import AudioAugmentConfig
-from vedette_base.media import SAMPLE_RATE
 
 from vedette_audio import synthetic
+from vedette_base.config import AudioAugmentConfig
+from vedette_base.media import SAMPLE_RATE
 
 Floats = npt.NDArray[np.float32]
 Rng = np.random.Generator
@@ -120,7 +120,9 @@ class Channel:
             response = response * ((hertz / low) ** 2 / (1 + (hertz / low) ** 2))
         if rng.random() < self.config.band_limit:
             first, last = np.log(self.config.band_limit_hz)
-            response = response / (1 + (hertz / np.exp(rng.uniform(first, last))) ** rng.choice([16.0, 40.0, 80.0]))
+            response = response / (
+                1 + (hertz / np.exp(rng.uniform(first, last))) ** rng.choice([16.0, 40.0, 80.0])
+            )
         out = scipy.fft.irfft(scipy.fft.rfft(sound, size) * response, size)[: sound.size]
         return np.asarray(out, np.float32)
 

@@ -6,21 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+
+from vedette_audio.validation import Validation
 from vedette_base.calibration import CalibrationMap, fit_platt
 from vedette_base.errors import DataError
 from vedette_base.score import AUDIO_LABELS, FIREARMS, GUNSHOT
 from vedette_base.statistics import CALIBRATION, FUSION, thirds
-
-from vedette_audio.validation import Validation
 
 Floats = npt.NDArray[np.float32]
 Score = Callable[[Floats], Floats]
 _ALARMS_PER_HOUR = 10.0
 
 
-def calibrate(
-    validation: Validation, score: Score
-) -> tuple[dict[str, CalibrationMap], dict[str, float]]:
+def calibrate(validation: Validation, score: Score) -> tuple[dict[str, CalibrationMap], dict[str, float]]:
     """Platt maps per label from windows, and the ``gunshot`` threshold of 10 false alarms per hour.
 
     The shot output is fitted on windows as they are and through a poor line alike. Types share one map, fitted
@@ -40,9 +38,7 @@ def calibrate(
     if not shot[owner[keep]].any() or shot[owner[keep]].all():
         raise DataError("the calibration third of val needs recordings with and without shots")
     weights = _per_clip(owner[keep])
-    maps: dict[str, CalibrationMap] = {
-        GUNSHOT: fit_platt(raw[keep, -1], shot[owner[keep]], weights=weights)
-    }
+    maps: dict[str, CalibrationMap] = {GUNSHOT: fit_platt(raw[keep, -1], shot[owner[keep]], weights=weights)}
     typed = np.array([bool(clip.types) for clip in validation.clips])
     chosen = keep & typed[owner]
     if chosen.any():

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from vedette_audio.scorer import AudioScorer
 from vedette_base.bundle import load_bundle
 from vedette_base.config import AudioConfig
 from vedette_base.engine import Backend
 from vedette_base.errors import InputError
 from vedette_base.media import SAMPLE_RATE, AudioBlock
 from vedette_base.score import AUDIO_LABELS, FIREARMS, Score
-
-from vedette_audio.scorer import AudioScorer
 
 Floats = npt.NDArray[np.float32]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from vedette_base.errors import DataError
 from vedette_base.media import SAMPLE_RATE
 from vedette_base.score import AUDIO_LABELS, FIREARMS, GUNSHOT
@@ -57,7 +58,9 @@ def read_manifest(path: str | Path) -> tuple[Clip, ...]:
         with Path(path).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}", hint="give the manifest.csv of a data set") from error
+        raise DataError(
+            f"{path}: {error.strerror or error}", hint="give the manifest.csv of a data set"
+        ) from error
     missing = [name for name in _COLUMNS if not rows or name not in rows[0]]
     if missing:
         raise DataError(f"{path}: no column {', '.join(missing)}")
@@ -68,7 +71,16 @@ def read_manifest(path: str | Path) -> tuple[Clip, ...]:
         shot = row["label"] == GUNSHOT
         types = (row["fine"],) if shot and row["fine"] in FIREARMS else ()
         clips.append(
-            Clip(row["path"], row["source"], shot, row["fine"], row["group"], row["split"], row.get("flag", ""), types)
+            Clip(
+                row["path"],
+                row["source"],
+                shot,
+                row["fine"],
+                row["group"],
+                row["split"],
+                row.get("flag", ""),
+                types,
+            )
         )
     both = sorted(name for name, splits in sides.items() if len(splits) > 1)
     if both:

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
-from vedette_base.bundle import Bundle, load_bundle, write_bundle
+
+from vedette_audio.classify import Classification, GunshotClassifier
+from vedette_audio.dataset import Clip, SoundCache, read_manifest, share_targets, twin_types, without_doubles
+from vedette_base.bundle import Bundle, write_bundle
 from vedette_base.calibration import calibration_error
 from vedette_base.errors import DataError
 from vedette_base.media import SAMPLE_RATE
 from vedette_base.score import FIREARMS
 from vedette_base.statistics import TEST, bootstrap_interval, thirds
-
-from vedette_audio.classify import Classification, GunshotClassifier
-from vedette_audio.dataset import Clip, SoundCache, read_manifest, share_targets, twin_types, without_doubles
 
 Floats = npt.NDArray[np.float64]
 
@@ -193,7 +193,9 @@ def _figure(rows: dict[str, Any], statistic: Callable[[Any], float]) -> Figure:
 
 def _mean_over_recordings(right: dict[str, Any], column: int) -> Figure:
     """Accuracy within each recording, then the mean: a long recording counts as much as a short one."""
-    return _figure({g: np.array([rows[:, column].mean()]) for g, rows in right.items()}, lambda v: float(v.mean()))
+    return _figure(
+        {g: np.array([rows[:, column].mean()]) for g, rows in right.items()}, lambda v: float(v.mean())
+    )
 
 
 def _auroc(rows: Floats) -> float:

@@ -19,14 +19,6 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
-from vedette_base.bundle import MODEL, WEIGHTS, Bundle, Card, Precision, write_bundle
-from vedette_base.calibration import logistic
-from vedette_base.config import AudioTrainConfig
-from vedette_base.engine import open_engine
-from vedette_base.errors import DataError, ParityError
-from vedette_base.media import SAMPLE_RATE
-from vedette_base.probe import make_probe
-from vedette_base.score import AUDIO_LABELS
 
 from vedette_audio.calibrate import calibrate
 from vedette_audio.dataset import Clip, SoundCache, read_manifest, share_targets, twin_types, without_doubles
@@ -36,6 +28,14 @@ from vedette_audio.scenes import SceneMaker
 from vedette_audio.scorer import input_card
 from vedette_audio.torch_features import TorchLogMel, to_picture
 from vedette_audio.validation import Validation, type_accuracy
+from vedette_base.bundle import MODEL, WEIGHTS, Bundle, Card, Precision, write_bundle
+from vedette_base.calibration import logistic
+from vedette_base.config import AudioTrainConfig
+from vedette_base.engine import open_engine
+from vedette_base.errors import DataError, ParityError
+from vedette_base.media import SAMPLE_RATE
+from vedette_base.probe import make_probe
+from vedette_base.score import AUDIO_LABELS
 
 Floats = npt.NDArray[np.float32]
 _LADDER: tuple[Precision, ...] = ("int8", "bf16", "fp16", "fp32")
@@ -101,6 +101,7 @@ def export(
     cache: str | Path | None = None,
     onnx: str | Path | None = None,
     ladder: Sequence[Precision] = _LADDER,
+    scenes: int = _CALIBRATION_SCENES,
 ) -> Bundle:
     """Make a calibrated bundle ``out`` of the best weights of ``run``.
 
@@ -110,6 +111,7 @@ def export(
         cache: decoded sound, as for ``train``.
         onnx: also write an ONNX file there.
         ladder: precisions to try, smallest first.
+        scenes: training scenes from which int8 takes its ranges.
 
     Raises:
         DataError: no finished run, or no such data. ParityError: no precision gives what the network gives.
@@ -136,15 +138,18 @@ def export(
         data={"manifest_sha256": data.digest, **data.counts},
         licence="AGPL-3.0-or-later (weights learnt from CC BY-NC and unlicensed recordings; see the data card)",
     )
+    pictures = data.pictures(scenes if "int8" in ladder else 0)
     tried: list[Parity] = []
     with tempfile.TemporaryDirectory() as scratch:
         for precision in ladder:
-            bundle = _convert(folded, shape, precision, data, card, Path(scratch) / precision)
+            bundle = _convert(folded, shape, precision, pictures, card, Path(scratch) / precision)
             parity = measure(bundle, validation, reference)
             tried.append(parity)
             if parity.passed:
                 return _finish(bundle, validation, parity, shape, Path(out))
-    text = "; ".join(f"{p.precision}: accuracy {-p.accuracy_loss:+.3f}, mean |dp| {p.mean_difference:.3f}" for p in tried)
+    text = "; ".join(
+        f"{p.precision}: accuracy {-p.accuracy_loss:+.3f}, mean |dp| {p.mean_difference:.3f}" for p in tried
+    )
     raise ParityError(f"no precision gives what the network gives ({text})", hint="look at the run's figures")
 
 
@@ -176,7 +181,12 @@ def write_onnx(network: nn.Module, shape: tuple[int, ...], path: Path) -> None:
 
 
 def _convert(
-    network: nn.Module, shape: tuple[int, ...], precision: Precision, data: _Data, card: Card, folder: Path
+    network: nn.Module,
+    shape: tuple[int, ...],
+    precision: Precision,
+    pictures: Sequence[Floats],
+    card: Card,
+    folder: Path,
 ) -> Bundle:
     import openvino
 
@@ -184,8 +194,9 @@ def _convert(
     if precision == "int8":
         import nncf
 
-        pictures = nncf.Dataset(data.pictures(_CALIBRATION_SCENES))
-        model = nncf.quantize(model, pictures, subset_size=_CALIBRATION_SCENES, preset=nncf.QuantizationPreset.MIXED)
+        ranges = nncf.Dataset(list(pictures))
+        preset = nncf.QuantizationPreset.MIXED  # activations below zero exist only at the input
+        model = nncf.quantize(model, ranges, subset_size=len(pictures), preset=preset)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / MODEL
         openvino.save_model(model, str(path), compress_to_fp16=precision in ("bf16", "fp16"))
@@ -198,9 +209,7 @@ def _finish(
 ) -> Bundle:
     """Calibrate what runs (the engine, not the network), keep a probe, and put the bundle in its place."""
     engine = open_engine(bundle)
-    maps, thresholds = calibrate(
-        validation, lambda batch: logistic(engine.run(batch)[0]).astype(np.float32)
-    )
+    maps, thresholds = calibrate(validation, lambda batch: logistic(engine.run(batch)[0]).astype(np.float32))
     card = bundle.card.model_copy(
         update={
             "calibration": maps,
@@ -236,4 +245,6 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}", hint="train a model first") from error
+        raise DataError(
+            f"{path} cannot be read: {error.strerror or error}", hint="train a model first"
+        ) from error

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
+
 from vedette_base.media import SAMPLE_RATE
 
 N_FFT = 2048  # samples

@@ -8,6 +8,7 @@ from typing import Any
 import timm
 import torch
 from torch import Tensor, nn
+
 from vedette_base.errors import ConfigError, InputError
 from vedette_base.score import AUDIO_LABELS
 
@@ -70,7 +71,9 @@ def _load(network: nn.Module, path: Path) -> None:
 class Student(nn.Module):
     """A network with helper heads that only training sees: fine sound classes and a teacher's outputs."""
 
-    def __init__(self, backbone: Any, fine_classes: int, teacher_classes: int = 0, teacher_width: int = 0) -> None:
+    def __init__(
+        self, backbone: Any, fine_classes: int, teacher_classes: int = 0, teacher_width: int = 0
+    ) -> None:
         super().__init__()
         width = backbone.num_features
         if not isinstance(width, int):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+
 from vedette_base.media import SAMPLE_RATE, AudioBlock
 
 Floats = npt.NDArray[np.float32]
@@ -64,7 +65,9 @@ class Runs:
                 samples = samples[max(0, round(-late * SAMPLE_RATE)) :]
                 if samples.size == 0:
                     return
-                self._start_clock(max(block.time, block.time if late > 0 else block.end - samples.size / SAMPLE_RATE))
+                self._start_clock(
+                    max(block.time, block.time if late > 0 else block.end - samples.size / SAMPLE_RATE)
+                )
         else:
             self._start_clock(block.time)
         yield from self._split(samples)

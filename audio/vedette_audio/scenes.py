@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from vedette_base.config import AudioTrainConfig
-from vedette_base.media import SAMPLE_RATE
-from vedette_base.score import AUDIO_LABELS, GUNSHOT
 
 from vedette_audio import synthetic
 from vedette_audio.augment import Channel, Placed, mix, place
 from vedette_audio.dataset import Clip, SoundCache, shot_peaks
+from vedette_base.config import AudioTrainConfig
+from vedette_base.media import SAMPLE_RATE
+from vedette_base.score import AUDIO_LABELS, GUNSHOT
 
 Floats = npt.NDArray[np.float32]
 Rng = np.random.Generator
@@ -44,7 +44,9 @@ class SceneMaker:
     the rest shots of unknown firearms and shots by formula; the others hold none.
     """
 
-    def __init__(self, clips: Sequence[Clip], cache: SoundCache, config: AudioTrainConfig, length: int) -> None:
+    def __init__(
+        self, clips: Sequence[Clip], cache: SoundCache, config: AudioTrainConfig, length: int
+    ) -> None:
         self._cache, self._config, self._length = cache, config, length
         self._channel = Channel(config.augment)
         usable = [clip for clip in clips if not (clip.shot and clip.flag == "yamnet_low")]

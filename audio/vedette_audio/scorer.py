@@ -12,6 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+
+from vedette_audio import shots as onsets
+from vedette_audio.features import HOP, MELS, N_FFT, frame_mels, frames_in, to_log, to_picture
+from vedette_audio.quality import quality
+from vedette_audio.runs import Ended, Heard, Runs
 from vedette_base.bundle import Bundle, Card
 from vedette_base.calibration import logistic
 from vedette_base.config import AudioConfig
@@ -19,11 +24,6 @@ from vedette_base.engine import Backend, Engine, open_engine
 from vedette_base.errors import BundleError
 from vedette_base.media import SAMPLE_RATE, AudioBlock, MediaItem, Progress
 from vedette_base.score import AUDIO_LABELS, GUNSHOT, Score, ScoreBlock, Segment, Shot
-
-from vedette_audio import shots as onsets
-from vedette_audio.features import HOP, MELS, N_FFT, frame_mels, frames_in, to_log, to_picture
-from vedette_audio.quality import quality
-from vedette_audio.runs import Ended, Heard, Runs
 
 Floats = npt.NDArray[np.float32]
 _SHORTEST = 0.02
@@ -139,17 +139,25 @@ class AudioScorer:
         bundle: a sound model; its card must name AUDIO_LABELS and this front end.
         config: windows, thresholds, what counts as silence.
         backend: see ``open_engine``.
+        threads: processor threads; None leaves it to the engine.
         engine: another engine to ask instead of the bundle's (tests; an engine already open).
     """
 
     def __init__(
-        self, bundle: Bundle, config: AudioConfig, *, backend: Backend = "auto", engine: Engine | None = None
+        self,
+        bundle: Bundle,
+        config: AudioConfig,
+        *,
+        backend: Backend = "auto",
+        threads: int | None = None,
+        engine: Engine | None = None,
     ) -> None:
         check_card(bundle.card)
+        self._bundle = bundle
         self._card, self._config = bundle.card, config
         shape = (-1, 1, MELS, frames_in(round(config.window * SAMPLE_RATE)))
         self._engine = engine or open_engine(
-            bundle, shape=shape, backend=backend, network=torch_network(bundle.card)
+            bundle, shape=shape, backend=backend, network=torch_network(bundle.card), threads=threads
         )
         self.reset()
 
@@ -167,6 +175,10 @@ class AudioScorer:
     def engine(self) -> Engine:
         """What runs the network."""
         return self._engine
+
+    def fresh(self) -> AudioScorer:
+        """A scorer in its first state on the same loaded network."""
+        return AudioScorer(self._bundle, self._config, engine=self._engine)
 
     def push(self, item: MediaItem) -> Iterator[ScoreBlock]:
         """Take the next block of sound, or news that there is none up to a time."""
@@ -211,16 +223,16 @@ class AudioScorer:
         begin, shots = run.decided, list[Shot]()
         for window in windows:  # one after the other: the size of a batch must not change a shot
             run.scored.append(window)
-            shots += self._decide(run, window.start + self._config.hop + self._next_centre())
+            shots += self._decide(run, window.start + self._config.hop + self._next_centre(), window.end)
         if over:
-            shots += self._decide(run, run.duration)
+            shots += self._decide(run, run.duration, run.duration)
         observed = (Segment(run.start + begin, run.start + run.decided),) if run.decided > begin else ()
         return self._block(run.start + run.decided, windows, shots, observed)
 
-    def _decide(self, run: _Run, end: float) -> list[Shot]:
-        """Shots up to ``end`` (seconds of the run), now that no later window speaks for them."""
-        end = min(end, run.duration)
-        shots = self._shots(run, run.decided, end) if end > run.decided else []
+    def _decide(self, run: _Run, end: float, heard: float) -> list[Shot]:
+        """Shots up to ``end`` by the windows so far and the sound up to ``heard`` (seconds of the run)."""
+        end = min(end, heard)
+        shots = self._shots(run, run.decided, end, heard) if end > run.decided else []
         run.decided = max(run.decided, end)
         while run.scored and run.scored[0].end < end - self._config.window:
             run.scored.popleft()
@@ -247,12 +259,12 @@ class AudioScorer:
         self._until = max(self._until, until)
         return ScoreBlock("audio", self._until, scores, tuple(shots), (), observed)
 
-    def _shots(self, run: _Run, begin: float, end: float) -> list[Shot]:
+    def _shots(self, run: _Run, begin: float, end: float, heard: float) -> list[Shot]:
         """Onsets from ``begin`` to ``end`` (seconds of the run) that the windows around them call shots."""
         config = self._config
         if not any(window.scores[-1] >= config.threshold for window in run.scored):
             return []
-        sound, grid = run.sound(begin - onsets.BEFORE / 1000, end + onsets.AFTER / 1000)
+        sound, grid = run.sound(begin - onsets.BEFORE / 1000, min(end + onsets.AFTER / 1000, heard))
         first, last = round(begin * 1000) - grid, round(end * 1000) - grid
         found: list[Shot] = []
         for step in onsets.find_onsets(sound, first, last, round(config.refractory * 1000)):
@@ -297,7 +309,9 @@ def check_card(card: Card) -> None:
     different = [key for key, value in expected.items() if card.input.get(key, value) != value]
     if different:
         key = different[0]
-        raise BundleError(f"bundle {card.name!r} wants {key} = {card.input[key]}, this version makes {expected[key]}")
+        raise BundleError(
+            f"bundle {card.name!r} wants {key} = {card.input[key]}, this version makes {expected[key]}"
+        )
 
 
 def input_card() -> dict[str, float | int | str]:

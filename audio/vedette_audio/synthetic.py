@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
 from vedette_base.media import SAMPLE_RATE
 
 Floats = npt.NDArray[np.float32]
@@ -93,11 +94,15 @@ def _one_disturbance(rng: Rng) -> Floats:
     elif kind == 3:  # thump: steps, handling of the microphone
         sound = _ring(rng, 25, 110, rng.uniform(0.02, 0.1), 2)
     elif kind == 4:  # plosive or gust on the microphone: low noise with a soft attack
-        noise = np.convolve(_hiss(rng, rng.uniform(0.01, 0.2), rng.uniform(0.02, 0.3)), np.ones(200) / 200, "same")
+        noise = np.convolve(
+            _hiss(rng, rng.uniform(0.01, 0.2), rng.uniform(0.02, 0.3)), np.ones(200) / 200, "same"
+        )
         sound = np.asarray(noise, np.float32)
     elif kind == 5:  # kick drum: a falling tone
         time = np.arange(int(0.3 * SAMPLE_RATE), dtype=np.float32) / SAMPLE_RATE
-        sound = np.sin(2 * np.pi * (50 * time - 6 * np.exp(-time / 0.03))) * np.exp(-time / rng.uniform(0.05, 0.2))
+        sound = np.sin(2 * np.pi * (50 * time - 6 * np.exp(-time / 0.03))) * np.exp(
+            -time / rng.uniform(0.05, 0.2)
+        )
     elif kind == 6:  # cymbal, steam, a bag torn: noise of soft attack, high-passed
         sound = np.diff(_hiss(rng, rng.uniform(0.003, 0.1), rng.uniform(0.03, 0.3)), prepend=0)
     else:  # beep

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchaudio.compliance.kaldi import get_mel_banks
+
 from vedette_base.errors import BundleError, InputError
 
 SAMPLE_RATE = 32_000  # Hz

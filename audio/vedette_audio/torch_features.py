@@ -5,9 +5,19 @@ from __future__ import annotations
 import torch
 import torchaudio
 from torch import Tensor
-from vedette_base.media import SAMPLE_RATE
 
-from vedette_audio.features import F_MAX, F_MIN, FLOOR, HOP, MELS, N_FFT, PICTURE_OFFSET, PICTURE_SCALE, mel_bank
+from vedette_audio.features import (
+    F_MAX,
+    F_MIN,
+    FLOOR,
+    HOP,
+    MELS,
+    N_FFT,
+    PICTURE_OFFSET,
+    PICTURE_SCALE,
+    mel_bank,
+)
+from vedette_base.media import SAMPLE_RATE
 
 
 class TorchLogMel(torch.nn.Module):

@@ -21,10 +21,6 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 import torchaudio
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from vedette_base.config import AudioTrainConfig
-from vedette_base.errors import ConfigError, DataError
-from vedette_base.media import SAMPLE_RATE
-from vedette_base.score import FIREARMS
 
 from vedette_audio import teacher as teaching
 from vedette_audio.augment import spec_augment
@@ -34,6 +30,10 @@ from vedette_audio.network import Student, build_network, initial_weights
 from vedette_audio.scenes import Scene, SceneMaker
 from vedette_audio.torch_features import TorchLogMel, to_picture
 from vedette_audio.validation import Validation
+from vedette_base.config import AudioTrainConfig
+from vedette_base.errors import ConfigError, DataError
+from vedette_base.media import SAMPLE_RATE
+from vedette_base.score import FIREARMS
 
 _TYPES = len(FIREARMS)
 _AVERAGE_EVERY = 4  # steps: adding every one costs 7 % of the run
@@ -54,7 +54,9 @@ class _Progress:
 class Trainer:
     """One training run; ``run()`` goes on from where the run folder says it stopped."""
 
-    def __init__(self, config: AudioTrainConfig, manifest: Path, out: Path, *, cache: Path | None = None) -> None:
+    def __init__(
+        self, config: AudioTrainConfig, manifest: Path, out: Path, *, cache: Path | None = None
+    ) -> None:
         self.config, self.out = config, out
         torch.manual_seed(config.seed)
         clips = read_manifest(manifest)
@@ -83,7 +85,10 @@ class Trainer:
         decayed = [p for p in self.student.parameters() if p.ndim > 1]
         plain = [p for p in self.student.parameters() if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            [
+                {"params": decayed, "weight_decay": config.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
             lr=config.learning_rate,
         )
         self.mel = TorchLogMel(center=False)
@@ -123,17 +128,23 @@ class Trainer:
             "shot": each[:, _TYPES].mean(),
             "types": self.config.type_weight * each[:, :_TYPES].sum(dim=1).mean(),
             "which": self.config.type_weight * _ranking(logits[:, :_TYPES], targets[:, :_TYPES]),
-            "fine": self.config.fine_weight * 4 * F.binary_cross_entropy_with_logits(fine_logits.float(), fine),
+            "fine": self.config.fine_weight
+            * 4
+            * F.binary_cross_entropy_with_logits(fine_logits.float(), fine),
         }
         if self.teacher is not None and tags is not None and embedding is not None:
             parts |= self._taught(self.teacher, sounds, tags.float(), embedding.float())
         total = torch.stack(list(parts.values())).sum()
         return total, {name: float(value.detach()) for name, value in parts.items()}
 
-    def _taught(self, tutor: teaching.Teacher, sounds: Tensor, tags: Tensor, embedding: Tensor) -> dict[str, Tensor]:
+    def _taught(
+        self, tutor: teaching.Teacher, sounds: Tensor, tags: Tensor, embedding: Tensor
+    ) -> dict[str, Tensor]:
         """Agreement with the teacher on the very same sound."""
         inner = sounds[:, N_FFT // 2 : sounds.shape[1] - N_FFT // 2]
-        logits, wanted = tutor.outputs(torchaudio.functional.resample(inner, SAMPLE_RATE, teaching.SAMPLE_RATE))
+        logits, wanted = tutor.outputs(
+            torchaudio.functional.resample(inner, SAMPLE_RATE, teaching.SAMPLE_RATE)
+        )
         soft, wanted = torch.sigmoid(logits).clone(), wanted.clone()
         wanted = F.layer_norm(wanted, wanted.shape[1:])
         weight = self.config.teacher_weight

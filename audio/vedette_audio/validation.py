@@ -11,13 +11,13 @@ import scipy.signal
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor, nn
-from vedette_base.media import SAMPLE_RATE
-from vedette_base.score import FIREARMS
 
 from vedette_audio.dataset import Clip, SoundCache, shot_peaks
 from vedette_audio.features import samples_for
 from vedette_audio.network import probabilities
 from vedette_audio.torch_features import TorchLogMel, to_picture
+from vedette_base.media import SAMPLE_RATE
+from vedette_base.score import FIREARMS
 
 Floats = npt.NDArray[np.float32]
 _BATCH = 16

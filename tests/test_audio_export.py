@@ -1,0 +1,163 @@
+"""A tiny network goes the whole way: trained, exported, calibrated, loaded, asked, measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.sounds import write_data
+from vedette_audio import export as exporting
+from vedette_audio.classify import GunshotClassifier
+from vedette_audio.evaluate import AudioReport, evaluate, evaluate_into_card
+from vedette_audio.export import Parity, export
+from vedette_audio.network import build_network, folded_network
+from vedette_audio.scorer import check_card
+from vedette_audio.train import train
+from vedette_base.bundle import Bundle, load_bundle
+from vedette_base.config import AudioTrainConfig
+from vedette_base.engine import ir_weights, open_engine
+from vedette_base.errors import DataError, ParityError
+from vedette_base.probe import run_probe
+from vedette_base.score import AUDIO_LABELS, FIREARMS
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """What one small training left behind."""
+
+    manifest: Path
+    run: Path
+    cache: Path
+    bundle: Bundle
+    onnx: Path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("made")
+    manifest = write_data(folder / "data")
+    config = AudioTrainConfig(
+        architecture="test_resnet", epochs=1, crops=8, batch=4, evaluate_every=1, bf16=False
+    )
+    run = train(config, manifest, folder / "run", cache=folder / "cache")
+    onnx = folder / "audio.onnx"
+    bundle = export(run, folder / "bundle", manifest=manifest, cache=folder / "cache", onnx=onnx, scenes=8)
+    return Made(manifest, run, folder / "cache", bundle, onnx)
+
+
+def test_the_bundle_holds_one_copy_of_the_weights_and_explains_itself(made: Made) -> None:
+    bundle = load_bundle(made.bundle.folder)
+    assert sorted(path.name for path in bundle.folder.iterdir()) == ["card.json", "model.bin", "model.xml"]
+    check_card(bundle.card)
+    assert bundle.card.precision == "int8"
+    assert set(bundle.card.calibration) == set(AUDIO_LABELS)
+    assert set(bundle.card.thresholds) == {"gunshot"}
+    assert bundle.card.training["config"]["architecture"] == "test_resnet"
+    assert bundle.card.data["val"] == 15
+    assert str(made.run) not in json.dumps(bundle.card.model_dump())
+
+
+def test_the_export_computes_what_the_network_computes(made: Made) -> None:
+    network = build_network("test_resnet", weights=made.run / "best.safetensors").eval()
+    pictures = np.random.default_rng(0).standard_normal((5, 1, 128, 188)).astype(np.float32)
+    with torch.no_grad():
+        wanted = torch.sigmoid(network(torch.from_numpy(pictures))).numpy()
+    found = 1 / (1 + np.exp(-open_engine(made.bundle, backend="openvino").run(pictures)[0]))
+    assert np.abs(found - wanted).max() < 0.05
+    assert made.bundle.card.parity["mean_difference"] < 0.02
+    result = run_probe(made.bundle, open_engine(made.bundle, backend="openvino"))
+    assert result is not None
+    assert result.passed
+
+
+def test_torch_reads_the_same_weights_from_the_bundle(made: Made) -> None:
+    names = {name for name, _ in folded_network("test_resnet").named_parameters()}
+    assert names <= set(ir_weights(made.bundle))
+    pictures = np.random.default_rng(0).standard_normal((2, 1, 128, 188)).astype(np.float32)
+    torch_engine = open_engine(
+        made.bundle, backend="torch", network=lambda card: folded_network(card.architecture)
+    )
+    openvino = open_engine(made.bundle, backend="openvino")
+    assert np.abs(torch_engine.run(pictures)[0] - openvino.run(pictures)[0]).max() < 0.2
+
+
+def test_onnx_is_written_on_request(made: Made) -> None:
+    import openvino
+
+    model = openvino.Core().read_model(str(made.onnx))
+    assert model.outputs[0].get_partial_shape()[1].get_length() == len(AUDIO_LABELS)
+
+
+def test_an_export_without_parity_is_refused(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = Parity("fp16", 0.3, 0.9, 0.2, 0.2)
+    monkeypatch.setattr(exporting, "measure", lambda *_: bad)
+    with pytest.raises(ParityError, match="no precision"):
+        export(made.run, tmp_path / "out", manifest=made.manifest, cache=made.cache, ladder=("fp16",))
+    assert not (tmp_path / "out").exists()
+
+
+def test_exporting_what_was_never_trained_is_refused(made: Made, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        export(tmp_path, tmp_path / "out", manifest=made.manifest)
+
+
+@pytest.mark.parametrize("shape", [(300,), (48_000,), (44_100, 2), (2, 150_000)])
+def test_clips_of_any_length_rate_and_channels_are_classified(made: Made, shape: tuple[int, ...]) -> None:
+    classifier = GunshotClassifier.load(made.bundle.folder, backend="openvino")
+    rng = np.random.default_rng(0)
+    for samples in (0.1 * rng.standard_normal(shape), rng.integers(-9000, 9000, shape, np.int16)):
+        found = classifier.classify(samples, 22_050)
+        assert 0 < found.gunshot < 1
+        assert tuple(found.types) == FIREARMS
+        assert all(0 <= p <= 1 for p in found.types.values())
+        assert found.observed
+
+
+def test_asking_twice_gives_the_same_answer(made: Made) -> None:
+    classifier = GunshotClassifier.load(made.bundle.folder, backend="openvino")
+    sound = 0.1 * np.random.default_rng(0).standard_normal(100_000)
+    assert classifier.classify(sound, 48_000) == classifier.classify(sound, 48_000)
+
+
+def test_silence_is_not_heard_as_no_shot(made: Made) -> None:
+    assert (
+        not GunshotClassifier.load(made.bundle.folder, backend="openvino")
+        .classify(np.zeros(96_000), 48_000)
+        .observed
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "why"),
+    [
+        (np.zeros(0), 48_000, "at least one sample"),
+        (np.full(100, np.nan), 48_000, "finite"),
+        (np.zeros((2, 2, 2)), 48_000, "must be"),
+        (np.zeros(100), 0, "rate"),
+        (np.array(["a"]), 48_000, "numbers"),
+    ],
+)
+def test_what_is_no_sound_is_refused(made: Made, samples: np.ndarray, rate: int, why: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(ValueError, match=why):
+        GunshotClassifier.load(made.bundle.folder, backend="openvino").classify(samples, rate)
+
+
+def test_figures_name_recordings_and_intervals_and_go_into_the_card(made: Made) -> None:
+    found = evaluate(made.manifest, made.bundle, cache=made.cache, part="val")
+    assert isinstance(found, AudioReport)
+    assert found.clips == 15
+    assert found.typed_recordings == 6
+    assert found.negative_hours == pytest.approx(3 * (2.5 + 0.7) / 3600, rel=0.02)
+    assert found.accuracy_8.value is not None
+    assert found.accuracy_9.value is not None
+    assert 0 <= found.accuracy_9.value <= found.accuracy_8.value <= 1
+    card = evaluate_into_card(made.manifest, made.bundle, cache=made.cache).card
+    assert card.metrics["val"]["clips"] == 15
+    assert load_bundle(made.bundle.folder).card.metrics == card.metrics

@@ -1,4 +1,4 @@
-"""A small sound data set for tests, written as FLAC files with a manifest. ``from tests.sounds import ...``."""
+"""A small sound data set for tests: FLAC files with a manifest. ``from tests.sounds import ...``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def a_bang(seed: int, seconds: float = 1.0, at: float = 0.4) -> Floats:
 
 
 def write_data(folder: Path) -> Path:
-    """A small data set: twins M4/M16, an AK-47, a shot of an unknown firearm, two kinds of noise; both splits."""
+    """Both splits of: twins M4/M16, an AK-47, a shot of an unknown firearm, two kinds of noise."""
     lines = []
     rng = np.random.default_rng(0)
     for split, seed in (("train", 10), ("val", 20)):

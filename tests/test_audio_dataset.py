@@ -1,4 +1,4 @@
-"""The data set tells the truth: twins share targets, unknown firearms are masked, no recording is on both sides."""
+"""The data set tells the truth: twins share targets, unknown firearms are masked, no recording twice."""
 
 from __future__ import annotations
 

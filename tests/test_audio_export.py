@@ -150,7 +150,7 @@ def test_what_is_no_sound_is_refused(made: Made, samples: np.ndarray, rate: int,
 
 
 def test_figures_name_recordings_and_intervals_and_go_into_the_card(made: Made) -> None:
-    found = evaluate(made.manifest, made.bundle, cache=made.cache, part="val")
+    found = evaluate(made.manifest, made.bundle, cache=made.cache, part="val", samples=20)
     assert isinstance(found, AudioReport)
     assert found.clips == 15
     assert found.typed_recordings == 6
@@ -158,6 +158,6 @@ def test_figures_name_recordings_and_intervals_and_go_into_the_card(made: Made) 
     assert found.accuracy_8.value is not None
     assert found.accuracy_9.value is not None
     assert 0 <= found.accuracy_9.value <= found.accuracy_8.value <= 1
-    card = evaluate_into_card(made.manifest, made.bundle, cache=made.cache).card
+    card = evaluate_into_card(made.manifest, made.bundle, cache=made.cache, samples=20).card
     assert card.metrics["val"]["clips"] == 15
     assert load_bundle(made.bundle.folder).card.metrics == card.metrics

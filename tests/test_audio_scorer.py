@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def hear(
     by = by or scorer()
     blocks: list[ScoreBlock] = []
     edges = [0, *sorted(cuts or []), sound.size]
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in itertools.pairwise(edges):
         blocks += by.push(AudioBlock(start + first / SAMPLE_RATE, sound[first:last]))
     return blocks + list(by.flush())
 

@@ -37,17 +37,17 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data(tmp_path_factory.mktemp("audio"))
 
 
-class Killed(RuntimeError):
+class KilledError(RuntimeError):
     pass
 
 
 def test_a_killed_run_resumes_as_if_nothing_had_happened(manifest: Path, tmp_path: Path) -> None:
     def kill(line: dict[str, Any]) -> None:
-        raise Killed
+        raise KilledError
 
     cache = tmp_path / "cache"
     whole = train(tiny(), manifest, tmp_path / "whole", cache=cache)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(tiny(), manifest, tmp_path / "killed", cache=cache, log=kill)
     again = train(tiny(), manifest, tmp_path / "killed", cache=cache)
     assert [json.loads(line)["step"] for line in (again / "log.jsonl").read_text().splitlines()] == [2, 4]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.media import Sound, Video, tone, write_media
-from vedette.batch import Job, plan
 from vedette.display import clock, earlier_line
+from vedette.jobs import Job, plan
 from vedette_base.errors import MediaError
 
 

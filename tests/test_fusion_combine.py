@@ -87,6 +87,14 @@ def test_a_phone_takes_back_what_looked_like_a_pistol() -> None:
     assert fused(heard(0.9), seen(0.9, no_weapon=0.98)) == pytest.approx(fused(heard(0.9), None))
 
 
+def test_a_shot_does_not_make_a_weapon_of_a_phone() -> None:
+    """The shot has its own event; that somebody filmed it is no weapon shown."""
+    phone = seen(0.9, no_weapon=0.98)
+    assert fused(phone, heard(0.99)) == pytest.approx(fused(phone, None))
+    assert fused(seen(0.1), heard(0.99)) == pytest.approx(fused(seen(0.1), None))
+    assert fused(seen(0.6), heard(0.99)) > fused(seen(0.6), None)
+
+
 def test_a_faint_doubt_does_not_count_against_a_clear_weapon() -> None:
     assert seen(0.9, no_weapon=0.4).net == seen(0.9).net
 

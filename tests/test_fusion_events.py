@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,6 +148,61 @@ def test_curves_alone_make_events() -> None:
 
 def test_one_frame_that_flashes_up_is_no_weapon() -> None:
     assert fuse(None, curve(30.0, (4.0, 4.0, 0.95), step=0.2)) == []
+
+
+def test_one_window_of_sound_that_its_neighbours_do_not_bear_out_is_nothing_above_low() -> None:
+    """Windows of 2 s start every 0.5 s, so a shot is in several: one alone is a slip of the network."""
+    (slip,) = fuse(curve(30.0, (9.5, 9.5, 0.97)), None)
+    (shot,) = fuse(curve(30.0, (9.5, 10.0, 0.97)), None)
+    assert slip.level == "low"
+    assert shot.level in ("elevated", "high")
+    assert slip.probability < 0.12 < shot.probability
+
+
+def test_a_jackhammer_is_not_more_probable_for_every_blow() -> None:
+    """Of hundreds of blows a few sound like shots; of a magazine, most do."""
+    times = [5.0 + 0.2 * i for i in range(120)]
+    hammer = [Shot(t, 0.97 if i % 20 == 0 else 0.55) for i, t in enumerate(times)]
+    magazine = [Shot(t, 0.97 if i % 3 else 0.55) for i, t in enumerate(times[:30])]
+    (noise,), (fire,) = fuse(None, None, hammer), fuse(None, None, magazine)
+    assert noise.level == "low"
+    assert fire.level in ("high", "critical")
+    assert "a quarter of them at least 0.55" in next(r.text for r in noise.reasons if r.term == "audio")
+
+
+def test_one_shot_among_a_few_sounds_like_it_counts_in_full() -> None:
+    (event,) = fuse(None, None, [Shot(5.0, 0.6), Shot(5.4, 0.97), Shot(6.0, 0.55)])
+    (alone,) = fuse(None, None, shots(5.4, p=0.97))
+    assert event.probability == pytest.approx(alone.probability)
+
+
+def test_a_clip_of_a_single_window_is_judged_by_it() -> None:
+    (event,) = fuse(([1.0], [0.97]), None)
+    assert event.level in ("elevated", "high")
+
+
+def test_a_shot_at_the_ends_of_a_recording_has_the_quality_of_the_window_that_heard_it() -> None:
+    """The first window is centred at 1 s: a shot at 0.2 s is heard by no other."""
+    times, values = curve(10.0)
+    times = times + 1.0
+    narrow = Score(times, values[:, None].astype(np.float32), ("gunshot",), np.full(20, 0.4, np.float32))
+    for time in (0.2, 11.3):
+        (event,) = fuse(narrow, None, shots(time))
+        assert "quality 0.40" in next(r.text for r in event.reasons if r.term == "audio")
+
+
+def test_a_stay_begins_when_its_first_track_began_whichever_was_confirmed_first() -> None:
+    fuser = Fuser()
+    early = replace(track(3.0, 3.2, number=1, confirmed=False), looks=1)
+    blocks = [
+        ScoreBlock("vision", 3.5, Score.empty(()), tracks=(early,)),
+        ScoreBlock("vision", 6.0, Score.empty(()), tracks=(track(5.0, 5.6, number=2),)),
+        ScoreBlock("vision", 6.5, Score.empty(()), tracks=(track(3.0, 6.2, number=1),)),
+        ScoreBlock("audio", 6.5, Score.empty(())),
+    ]
+    events = [event for block in blocks for event in fuser.push(block)]
+    (last,) = {e.id: e for e in [*events, *fuser.flush()]}.values()
+    assert (last.start, last.end, [t.id for t in last.tracks]) == (3.0, 6.2, [1, 2])
 
 
 def test_shots_explain_their_own_curve() -> None:

@@ -67,7 +67,7 @@ def test_a_tiny_weapon_is_found_by_the_closer_look() -> None:
 def test_a_person_who_fills_the_picture_is_not_enlarged_again() -> None:
     whole = detector(PaintedEngine())
     frame = ImageFrame(painted((640, 480), ("person", 20, 5, 400, 470)))
-    assert len(people_worth_it(whole.look(frame), frame.size, whole.config)) == 0
+    assert len(people_worth_it(whole.look(frame), frame, whole.config)) == 0
 
 
 def test_boxes_cut_by_the_edge_of_a_close_up_are_left_to_the_whole_picture() -> None:
@@ -83,7 +83,10 @@ def test_boxes_cut_by_the_edge_of_a_close_up_are_left_to_the_whole_picture() -> 
     [
         ((1920, 1080), False, (640, 384)),
         ((1080, 1920), False, (384, 640)),
-        ((500, 480), False, (640, 640)),
+        ((700, 600), False, (640, 640)),
+        ((300, 300), True, (384, 384)),
+        ((416, 312), True, (512, 512)),
+        ((1, 1), True, (384, 384)),
         ((1920, 1080), True, (640, 640)),
     ],
 )

@@ -129,6 +129,40 @@ def test_holding_lengthens_what_was_seen_in_the_last_look_only() -> None:
     assert (held.id, held.end, held.looks) == (1, 0.4, 2)
 
 
+def test_a_weapon_that_left_does_not_stay_because_nothing_moves_any_more() -> None:
+    """The gunman walks out of the picture; what follows is an empty, unmoving yard."""
+    follow = tracker()
+    for i in range(4):
+        follow.update(i * 0.2, [at(100)])
+    follow.update(0.8, [])
+    ends = [t.end for i in range(5, 60) for t in follow.hold(i * 0.2)]
+    assert not ends, f"a track went on to {max(ends)} s"
+
+
+def test_what_is_held_goes_on_being_held() -> None:
+    follow = tracker()
+    for i in range(3):
+        follow.update(i * 0.2, [at(100)])
+    assert [last(follow.hold(0.4 + 0.2 * i)).end for i in range(1, 4)] == pytest.approx([0.6, 0.8, 1.0])
+
+
+def test_a_long_stay_is_no_more_probable_for_having_been_looked_at_more_often() -> None:
+    """An umbrella that looks like a rifle in one look of twenty: its best looks grow, it does not."""
+    follow = tracker()
+    told: list[float] = []
+    for i in range(200):
+        probability = 0.9 if i % 20 == 0 else 0.2
+        told.append(last(follow.update(i * 0.2, [at(100, "long_gun", probability)])).probability)
+    assert told[60:] == pytest.approx([0.2] * 140)
+
+
+def test_a_weapon_hidden_half_of_the_time_is_still_as_probable_as_when_it_shows() -> None:
+    follow = tracker()
+    for i in range(100):
+        found = follow.update(i * 0.2, [at(100, "pistol", 0.9)] if i % 2 == 0 else [])
+    assert last(found or follow.update(20.0, [at(100, "pistol", 0.9)])).probability == pytest.approx(0.9)
+
+
 def test_a_candidate_is_worth_every_frame_until_it_is_decided() -> None:
     follow = tracker()
     assert not follow.undecided
@@ -139,10 +173,31 @@ def test_a_candidate_is_worth_every_frame_until_it_is_decided() -> None:
     assert not follow.undecided
 
 
+def test_a_weapon_missed_once_is_worth_every_frame_until_it_is_back_or_given_up() -> None:
+    """In an unmoving picture the next look would be due two seconds later, too late to go on."""
+    follow = tracker()
+    for i in range(3):
+        follow.update(i * 0.2, [at(100)])
+    follow.update(0.6, [])
+    assert follow.undecided
+    follow.update(0.8, [at(100)])
+    assert not follow.undecided
+    for i in range(5, 17):
+        follow.update(i * 0.2, [])
+    assert not follow.undecided
+
+
 def test_boxes_of_two_classes_on_one_thing_are_one_sighting() -> None:
     found = sightings([at(100, "pistol", 0.6), at(102, "no_weapon", 0.3), at(300, "knife", 0.5)])
     assert len(found) == 2
     assert found[0].chances.tolist() == pytest.approx([0, 0, 0.3, 0.6])
+
+
+def test_a_box_on_a_part_of_a_rifle_is_no_second_rifle() -> None:
+    whole = Detection("long_gun", 0.8, (100, 100, 300, 140))
+    stock = Detection("pistol", 0.6, (105, 102, 160, 138))
+    (found,) = sightings([stock, whole])
+    assert found.box.tolist() == [100, 100, 300, 140]
 
 
 def test_a_box_without_area_does_not_stop_the_tracker() -> None:

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
 from typing import Literal
 
 from vedette.analysis import Analysis
-from vedette.pipeline import Scorer, watch
+from vedette.pipeline import StopFlag, watch
 from vedette.recording import RecordingOptions, recording_hash
+from vedette.side_by_side import Scorer
 from vedette.sources import open_source
 from vedette_audio.scorer import AudioScorer
 from vedette_base.bundle import Bundle, load_bundle
@@ -45,6 +45,8 @@ OnProgress = Callable[[float, float | None], None]
 
 # Spans of sound less than this far apart are one span of coverage: blocks end a sample early or late.
 COVERAGE_JOIN = 0.05  # s
+# A picture is scored by itself: joining so many makes the timeline of hours a fifth of the size.
+JOINED = 512
 
 
 @dataclass(slots=True)
@@ -52,6 +54,7 @@ class _Timelines:
     """Collects what the scorers say while the pipeline runs."""
 
     scores: dict[Medium, list[Score]] = field(default_factory=lambda: {"audio": [], "vision": []})
+    newest: dict[Medium, list[Score]] = field(default_factory=lambda: {"audio": [], "vision": []})
     observed: dict[Medium, list[Segment]] = field(default_factory=lambda: {"audio": [], "vision": []})
     shots: list[Shot] = field(default_factory=list)
     tracks: dict[int, WeaponTrack] = field(default_factory=dict)
@@ -59,7 +62,11 @@ class _Timelines:
 
     def add(self, block: ScoreBlock) -> None:
         if len(block.scores):
-            self.scores[block.medium].append(block.scores)
+            newest = self.newest[block.medium]
+            newest.append(block.scores)
+            if len(newest) == JOINED:
+                self.scores[block.medium].append(Score.join(newest))
+                newest.clear()
         spans = self.observed[block.medium]
         for span in block.observed:
             if spans and span.start - spans[-1].end <= COVERAGE_JOIN and span.start >= spans[-1].start:
@@ -74,10 +81,18 @@ class _Timelines:
             if track.box is not None:
                 self.looks.setdefault(track.id, []).append((track.end, track.box))
 
-    def coverage(self) -> Coverage:
+    def timeline(self, medium: Medium, labels: tuple[str, ...]) -> Score:
+        return Score.join([*self.scores[medium], *self.newest[medium]], labels)
+
+    def coverage(self, end: float) -> Coverage:
+        """What was observed, up to ``end``: a picture stands for a moment, the last one may outlast it."""
+        spans = {
+            medium: [Segment(s.start, min(s.end, end)) for s in found if s.start <= end]
+            for medium, found in self.observed.items()
+        }
         return Coverage(
-            merge_segments(self.observed["audio"], join=COVERAGE_JOIN),
-            merge_segments(self.observed["vision"], join=COVERAGE_JOIN),
+            merge_segments(spans["audio"], join=COVERAGE_JOIN),
+            merge_segments(spans["vision"], join=COVERAGE_JOIN),
         )
 
 
@@ -130,7 +145,8 @@ class Analyzer:
     @property
     def fingerprint(self) -> str:
         """Hash of models and configurations: with the recording's hash it decides every event id."""
-        parts = [bundle.card.model_dump(mode="json")["files"] for _, bundle in sorted(self.bundles.items())]
+        # The whole card, which names the hashes of the weights: its calibration decides as much as they do.
+        parts = [bundle.card.model_dump(mode="json") for _, bundle in sorted(self.bundles.items())]
         parts += [
             c.model_dump(mode="json") for c in (self.audio_config, self.vision_config, self.fusion_config)
         ]
@@ -142,7 +158,7 @@ class Analyzer:
         options: RecordingOptions | None = None,
         *,
         on_progress: OnProgress | None = None,
-        stop: Event | None = None,
+        stop: StopFlag | None = None,
     ) -> Analysis:
         """Analyse one recording from its beginning to its end.
 
@@ -158,10 +174,7 @@ class Analyzer:
         began = time.monotonic()
         options = options or RecordingOptions()
         path = Path(path)
-        sha256 = recording_hash(
-            (path, *options.sequence, *((options.audio_file,) if options.audio_file else ()))
-        )
-        source = open_source(
+        source = open_source(  # before the hash is taken: what is no recording is refused at once
             path,
             start=options.start,
             end=options.end,
@@ -182,6 +195,7 @@ class Analyzer:
                 on_progress(block.until, source.info.duration)
 
         try:
+            sha256 = recording_hash(options.files(path))
             scorers = self._fresh_scorers()
             fuser = Fuser(self.fusion_config, seed=f"{sha256}:{self.fingerprint}", media=tuple(scorers))
             for event in watch(source, scorers, fuser, on_block=on_block, stop=stop):
@@ -199,9 +213,9 @@ class Analyzer:
             shots=tuple(sorted(seen.shots, key=lambda shot: shot.time)),
             tracks=tracks,
             looks={track.id: tuple(seen.looks.get(track.id, ())) for track in tracks},
-            coverage=seen.coverage(),
-            audio_scores=Score.join(seen.scores["audio"], AUDIO_LABELS),
-            vision_scores=Score.join(seen.scores["vision"], VISION_LABELS),
+            coverage=seen.coverage(max(reached, source.info.duration or 0.0)),
+            audio_scores=seen.timeline("audio", AUDIO_LABELS),
+            vision_scores=seen.timeline("vision", VISION_LABELS),
             warnings=source.warnings,
             elapsed=time.monotonic() - began,
             duration=source.info.duration if source.info.duration is not None else reached,

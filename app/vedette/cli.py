@@ -8,21 +8,30 @@ Exit codes: 0 it ran; 1 some input failed (each is named, the rest was done); 2 
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vedette.cli_data import data_app
 from vedette.cli_models import evaluate_app, export_app, train_app
+from vedette.messages import complain, tell
 from vedette_base.errors import InputError, VedetteError
+
+if TYPE_CHECKING:
+    from vedette.jobs import Job
+    from vedette.recording import RecordingOptions
 
 app = typer.Typer(
     help="Hear gunshots, see weapons, and rank what matters.",
@@ -31,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(data_app, name="data")
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(export_app, name="export")
@@ -78,21 +88,21 @@ class Format(StrEnum):
 
 def main() -> None:
     """Entry point: every expected error is one line and a hint, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show must not end the work
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        app(prog_name="vedette")
     except VedetteError as error:
         complain(error)
         raise SystemExit(2 if isinstance(error, InputError) else 1) from None
     except KeyboardInterrupt:
-        print("vedette: interrupted", file=sys.stderr)  # noqa: T201
+        tell("interrupted")
         raise SystemExit(130) from None
-
-
-def complain(error: VedetteError) -> None:
-    """One line and, where there is one, a hint, on stderr."""
-    print(f"vedette: {error}", file=sys.stderr)  # noqa: T201
-    if error.hint:
-        print(f"  hint: {error.hint}", file=sys.stderr)  # noqa: T201
+    except OSError as error:  # a full disk under stdout, say; what concerns a recording is a VedetteError
+        tell(f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or it fails again at exit
+        raise SystemExit(1) from None
 
 
 @app.callback(invoke_without_command=True)
@@ -137,9 +147,10 @@ def analyze(
     format: Annotated[Format, typer.Option(help="A table for people, or JSON lines.")] = Format.table,  # noqa: A002
 ) -> None:
     """Find the seconds that matter in recordings: ranked threat events with reasons and evidence."""
-    from vedette.batch import AnalyzerMaker, Job, Output, plan, run_jobs
+    from vedette.batch import AnalyzerMaker, Output, run_jobs
     from vedette.display import Display, reaches
     from vedette.recording import RecordingOptions
+    from vedette.report.files import check_writable
 
     options = RecordingOptions(
         start=start,
@@ -149,20 +160,12 @@ def analyze(
         audio_offset=audio_offset,
         recorded_at=parse_time(recorded_at),
     )
-    if sequence:
-        from dataclasses import replace
-
-        from vedette.sources import order_pieces
-
-        pieces = order_pieces(recordings)
-        whole = replace(options, sequence=tuple(pieces[1:]))
-        planned = [Job(pieces[0], out / pieces[0].stem, whole)]
-    else:
-        planned = plan(recordings, out, options)
+    planned = plan_jobs(recordings, out, options, sequence=sequence)
     maker = AnalyzerMaker(
         tuple(model or ()), tuple(config or ()), sensitivity.value, senses.value, backend.value
     )
-    counts = {"failed": 0, "alarming": 0, "done": 0}
+    check_writable(out)  # once, and not for each of a thousand recordings
+    done, errors, alarming = 0, list[VedetteError](), False
     with stoppable() as stop, Display(min_level.value, format.value) as display:
         outcomes = run_jobs(
             planned,
@@ -175,15 +178,16 @@ def analyze(
         )
         for outcome in outcomes:
             display.show(outcome)
-            counts["done"] += 1
-            counts["failed"] += outcome.error is not None
-            counts["alarming"] += fail_on is not None and reaches(outcome, fail_on.value)
-        display.sum_up(len(planned), counts["done"], counts["failed"])
+            done += 1
+            errors += [outcome.error] if outcome.error else []
+            alarming = alarming or (fail_on is not None and reaches(outcome, fail_on.value))
+        display.sum_up(len(planned), done, len(errors))
     if stop.is_set():
         raise typer.Exit(130)
-    if counts["failed"]:
-        raise typer.Exit(1)
-    if counts["alarming"]:
+    if errors:  # options that fit none of the recordings are wrong usage
+        unfit = len(errors) == len(planned) and all(isinstance(error, InputError) for error in errors)
+        raise typer.Exit(2 if unfit else 1)
+    if alarming:
         raise typer.Exit(3)
 
 
@@ -217,6 +221,7 @@ def detect(
     min_probability: Annotated[float, typer.Option(min=0, max=1, help="Leave out boxes below this.")] = 0.25,
 ) -> None:
     """List the weapons, and what is mistaken for them, in still pictures; one JSON line each."""
+    from vedette.sources import probe
     from vedette.sources.listen import read_picture
     from vedette_vision.detector import WeaponDetector
 
@@ -224,6 +229,8 @@ def detect(
     for picture in pictures:
         try:
             found = detector.detect(read_picture(picture), min_probability)
+            if probe(picture).duration:
+                tell(f"{picture}: is a video, of which the first picture was looked at; see vedette analyze")
         except VedetteError as error:
             complain(error)
             failed = True
@@ -264,18 +271,45 @@ def demo(
     typer.echo(f"written: {out}", err=True)
 
 
+def plan_jobs(recordings: list[Path], out: Path, options: RecordingOptions, *, sequence: bool) -> list[Job]:
+    """The jobs that the arguments of `analyze` ask for.
+
+    Raises:
+        InputError: options that belong to one recording, given with several.
+    """
+    from vedette.jobs import Job, plan, recordings_in
+    from vedette.sources import order_pieces
+
+    if sequence:
+        pieces = order_pieces(recordings_in(recordings))
+        return [Job(pieces[0], out / pieces[0].stem, replace(options, sequence=tuple(pieces[1:])))]
+    planned = plan(recordings, out, options)
+    own = {"--audio": options.audio_file, "--recorded-at": options.recorded_at}
+    given = [name for name, value in own.items() if value is not None]
+    if len(planned) > 1 and given:
+        raise InputError(
+            f"{given[0]} belongs to one recording, but {len(planned)} are given",
+            hint="analyse them one by one, or add --sequence if they are pieces of one recording",
+        )
+    return planned
+
+
 @contextmanager
 def stoppable() -> Iterator[Event]:
-    """An event that the first Ctrl-C or SIGTERM sets, so that finds are written; a second one ends all."""
+    """Set by the first Ctrl-C, SIGTERM or hang-up, so that finds get written; a second ends it."""
     stop = Event()
 
     def ask(number: int, frame: object) -> None:
         if stop.is_set():
+            tell("interrupted; what was in hand is dropped")
             raise KeyboardInterrupt
         stop.set()
-        print("vedette: stopping; what was found so far is being written", file=sys.stderr)  # noqa: T201
+        tell("stopping; what was found so far is being written")
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    asking = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: the work goes on without a terminal
+        asking.append(signal.SIGHUP)
+    before = {number: signal.signal(number, ask) for number in asking}
     try:
         yield stop
     finally:

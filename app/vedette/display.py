@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import sys
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from vedette.api import OnProgress
-from vedette.batch import Job, Outcome
+from vedette.batch import Outcome
+from vedette.jobs import Job
+from vedette.messages import complain, tell
 from vedette.report.table import print_events
+from vedette.report.wording import one_line
+from vedette_base.errors import OutputError
 from vedette_base.score import LEVELS, Level
+
+PIPED: Final = 160  # columns of a table that goes to a file or another program
 
 
 class Display:
@@ -29,18 +38,23 @@ class Display:
     def __init__(self, min_level: Level = "low", format: Literal["table", "json"] = "table") -> None:  # noqa: A002
         self._min_level = min_level
         self._format = format
-        self._out = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
-        self._err = Console(stderr=True, highlight=False)
+        piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+        self._out = Console(
+            soft_wrap=not sys.stdout.isatty(), width=PIPED if piped else None, highlight=False
+        )
+        terminal = Console(stderr=True, highlight=False)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.fields[position]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=self._err,
+            console=terminal,
             transient=True,
-            disable=not self._err.is_terminal,
+            redirect_stdout=False,  # or JSON lines would follow the bars to stderr
+            redirect_stderr=False,
+            disable=not terminal.is_terminal,
         )
         self._tasks: dict[Job, TaskID] = {}
 
@@ -55,7 +69,8 @@ class Display:
 
     def progress_of(self, job: Job) -> OnProgress:
         """A callback that moves this recording's bar."""
-        task = self._tasks[job] = self._progress.add_task(job.path.name, total=None, position="")
+        name = one_line(job.path.name)
+        task = self._tasks[job] = self._progress.add_task(name, total=None, position="")
 
         def on_progress(done: float, total: float | None) -> None:
             position = f"{clock(done)} of {clock(total)}" if total else clock(done)
@@ -67,47 +82,64 @@ class Display:
         """Print one recording's result, or why there is none."""
         if outcome.job in self._tasks:
             self._progress.remove_task(self._tasks.pop(outcome.job))
+        self._progress.stop()  # takes the bars off the terminal, which results may share with them
+        self._show_result(outcome)
         if outcome.error is not None:
-            self._err.print(f"vedette: {outcome.error}", markup=False)
-            if outcome.error.hint:
-                self._err.print(f"  hint: {outcome.error.hint}", markup=False)
-        elif self._format == "json":
+            complain(outcome.error)
+        self._progress.start()
+
+    def _show_result(self, outcome: Outcome) -> None:
+        if self._format == "json":
             found = outcome.analysis.to_dict() if outcome.analysis else outcome.earlier
-            sys.stdout.write(json.dumps(found) + "\n")
+            if found is not None:
+                sys.stdout.write(json.dumps(found) + "\n")
+                sys.stdout.flush()  # whoever reads them from a pipe waits for each
         elif outcome.analysis is not None:
             print_events(outcome.analysis, self._out, min_level=self._min_level)
-            self._out.print(f"Report: {outcome.job.folder / 'report.html'}\n", markup=False)
-            for warning in outcome.analysis.warnings:
-                self._err.print(f"vedette: {outcome.job.path}: {warning}", markup=False)
+            if not isinstance(outcome.error, OutputError):
+                self._say(f"Report: {outcome.job.folder / 'report.html'}")
+            self._out.print()
         elif outcome.earlier is not None:
-            self._out.print(earlier_line(outcome.job, outcome.earlier), markup=False)
+            self._say(earlier_line(outcome.job, outcome.earlier))
+        for warning in outcome.analysis.warnings if outcome.analysis is not None else ():
+            tell(f"{outcome.job.path}: {warning}")
+
+    def _say(self, line: str) -> None:
+        self._out.print(Text(one_line(line)), soft_wrap=True)
 
     def sum_up(self, planned: int, done: int, failed: int) -> None:
         """A closing line for more than one recording, or when something is missing."""
         if done < planned:
-            self._err.print(f"vedette: interrupted: {planned - done} of {planned} recordings were not begun")
+            tell(f"interrupted: {planned - done} of {planned} recordings were not begun")
         elif planned > 1:
-            self._err.print(f"vedette: {done - failed} of {planned} recordings analysed, {failed} failed")
+            tell(f"{done - failed} of {planned} recordings analysed, {failed} failed")
 
 
 def clock(seconds: float) -> str:
     """``H:MM:SS`` of a time."""
+    if not math.isfinite(seconds):
+        return "?"
     whole = int(seconds)
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 def earlier_line(job: Job, found: dict[str, Any]) -> str:
     """One line for a recording that an earlier run has finished."""
-    events = found["events"]
+    events = _standing(found)
     worst = max((event["level"] for event in events), key=LEVELS.index, default=None)
-    what = f"{len(events)} events, gravest {worst}" if worst else "no events"
+    what = f"{len(events)} event{'s' if len(events) > 1 else ''}, gravest {worst}" if worst else "no events"
     return f"{job.path}: analysed before, {what}; report: {job.folder / 'report.html'}"
+
+
+def _standing(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The events of an ``events.json`` that were not retracted."""
+    return [event for event in found.get("events", ()) if event.get("state") != "retracted"]
 
 
 def reaches(outcome: Outcome, level: Level) -> bool:
     """Whether an event of ``level`` or graver was found."""
     if outcome.analysis is not None:
-        levels = [event.level for event in outcome.analysis.events]
+        levels = [event.level for event in outcome.analysis.standing]
     else:
-        levels = [event["level"] for event in (outcome.earlier or {"events": []})["events"]]
+        levels = [event["level"] for event in _standing(outcome.earlier or {})]
     return any(LEVELS.index(found) >= LEVELS.index(level) for found in levels)

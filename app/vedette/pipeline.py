@@ -9,21 +9,19 @@ A source gives sound and pictures in order of time. Each sense has a scorer, whi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from threading import Event
+from contextlib import ExitStack
 from typing import Protocol
 
+from vedette.side_by_side import WAITING, Scorer, ScorerThread
 from vedette_base.media import AudioBlock, MediaItem, Progress
 from vedette_base.score import Medium, ScoreBlock, ThreatEvent
 
 
-class Scorer(Protocol):
-    """A sense: takes items of its medium, gives what it makes of them. Sound and picture scorers alike."""
+class StopFlag(Protocol):
+    """Says whether to end early: a `threading.Event`, or one that processes share."""
 
-    def push(self, item: MediaItem, /) -> Iterator[ScoreBlock]:
-        """Take the next item; give the blocks it completes."""
-
-    def flush(self) -> Iterator[ScoreBlock]:
-        """The medium is over: give what was held back."""
+    def is_set(self) -> bool:
+        """Whether the work is to end now."""
 
 
 class EventMaker(Protocol):
@@ -49,7 +47,7 @@ def watch(
     fuser: EventMaker,
     *,
     on_block: Callable[[ScoreBlock], None] = lambda block: None,
-    stop: Event | None = None,
+    stop: StopFlag | None = None,
 ) -> Iterator[ThreatEvent]:
     """Yield event revisions while ``items`` last, then what the end of the medium settles.
 
@@ -58,19 +56,27 @@ def watch(
         scorers: one per sense; items of a sense without a scorer are passed over.
         fuser: turns score blocks into event revisions.
         on_block: sees every score block before it is fused (timelines, metrics).
-        stop: when set, the flow ends after the item in hand; what was found so far is settled as usual.
+        stop: when set, the flow ends after the items in hand; what was found so far is settled as usual.
+
+    Sound and picture are scored in threads of their own. Which of them is ahead changes no event: the fuser
+    goes by the medium's clock alone.
     """
-    for item in items:
-        if stop is not None and stop.is_set():
-            break
-        scorer = scorers.get(medium_of(item))
-        if scorer is None:
-            continue
-        for block in scorer.push(item):
-            on_block(block)
-            yield from fuser.push(block)
-    for scorer in scorers.values():
-        for block in scorer.flush():
-            on_block(block)
-            yield from fuser.push(block)
-    yield from fuser.flush()
+    with ExitStack() as closing:
+        senses = {
+            medium: closing.enter_context(ScorerThread(scorer, WAITING[medium]))
+            for medium, scorer in scorers.items()
+        }
+        for item in items:
+            if stop is not None and stop.is_set():
+                break
+            sense = senses.get(medium_of(item))
+            if sense is None:
+                continue
+            for block in sense.push(item):
+                on_block(block)
+                yield from fuser.push(block)
+        for sense in senses.values():
+            for block in sense.flush():
+                on_block(block)
+                yield from fuser.push(block)
+        yield from fuser.flush()

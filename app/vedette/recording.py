@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from vedette_base.errors import MediaError
+from vedette_base.errors import InputError, MediaError
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,9 @@ class RecordingOptions:
         audio_offset: where second 0 of ``audio_file`` lies on the recording's clock, seconds.
         recorded_at: wall-clock time of second 0; must carry a zone. None: what the container says.
         sequence: further pieces of the same recording, in order.
+
+    Raises:
+        InputError: a value out of range.
     """
 
     start: float | None = None
@@ -31,6 +35,23 @@ class RecordingOptions:
     audio_offset: float = 0.0
     recorded_at: datetime | None = None
     sequence: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.start is not None and not 0 <= self.start < math.inf:
+            raise InputError(f"start must be 0 s or later, got {self.start:g}")
+        if self.end is not None and not self.end > (self.start or 0.0):
+            raise InputError(
+                f"end must be later than start, got start {self.start or 0.0:g} s and end {self.end:g} s"
+            )
+        if self.audio_track < 0:
+            raise InputError(f"audio_track counts from 0, got {self.audio_track}")
+        if not math.isfinite(self.audio_offset):
+            raise InputError(f"audio_offset must be a number of seconds, got {self.audio_offset:g}")
+        if self.recorded_at is not None and self.recorded_at.tzinfo is None:
+            raise InputError(
+                f"recorded_at needs a time zone, got {self.recorded_at.isoformat()}",
+                hint=f"for example {self.recorded_at.isoformat()}+00:00",
+            )
 
     def reading(self) -> dict[str, Any]:
         """Options of `open_source` that say what is read, whatever part of it."""
@@ -43,7 +64,8 @@ class RecordingOptions:
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """Every file that is read when ``path`` is analysed with these options."""
-        return (path, *self.sequence, *((self.audio_file,) if self.audio_file else ()))
+        sound = () if self.audio_file is None else (self.audio_file,)
+        return tuple(Path(file) for file in (path, *self.sequence, *sound))
 
 
 def recording_hash(paths: tuple[Path, ...]) -> str:

@@ -1,0 +1,1 @@
+"""The ear: hears gunshots, says when and of which firearm; trains and measures the network that does."""

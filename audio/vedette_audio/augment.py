@@ -1,7 +1,7 @@
 """Training scenes: a shot or something else, in any place, level, room, band and background.
 
-The file format gives the class away (full-band shots, negatives that end at 8 or 11 kHz, clips cut to length),
-so trimming, mixing, reverberation, band limits, gain and clipping are drawn alike for every class.
+The file format gives the class away (full-band shots, negatives that end at 8 or 11 kHz, clips cut to one
+length), so trimming, mixing, reverberation, band limits, gain and clipping are drawn alike for every class.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _gain_control(sound: Floats, rng: Rng) -> Floats:
     gain = (follower / max(float(follower.max()), 1e-6) + 0.02) ** -rng.uniform(0.2, 0.7)
     curve = np.interp(np.arange(sound.size), np.arange(count) * block + block, gain)
     shaped = sound * curve.astype(np.float32)
-    return shaped * np.float32(np.abs(sound).max() / (np.abs(shaped).max() + 1e-9))
+    return np.asarray(shaped * (np.abs(sound).max() / (np.abs(shaped).max() + 1e-9)), np.float32)
 
 
 def _companded(sound: Floats, rng: Rng) -> Floats:

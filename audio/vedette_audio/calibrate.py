@@ -21,13 +21,13 @@ _ALARMS_PER_HOUR = 10.0
 def calibrate(validation: Validation, score: Score) -> tuple[dict[str, CalibrationMap], dict[str, float]]:
     """Platt maps per label from windows, and the ``gunshot`` threshold of 10 false alarms per hour.
 
-    The shot output is fitted on windows as they are and through a poor line alike. Types share one map, fitted
-    one against the rest on typed shots: in a third of ``val`` most types have no more than one recording.
+    The shot output is fitted on windows as they are and through a poor line alike. Types share one map,
+    fitted one against the rest on typed shots: in a third of ``val`` most types have one recording or none.
 
     Raises:
         DataError: the calibration third lacks shots, or anything else.
     """
-    groups = [f"{clip.source}/{clip.group}" for clip in validation.clips]
+    groups = [clip.group for clip in validation.clips]
     third = thirds(groups)
     owners = validation.owners
     raw = np.concatenate([validation.window_scores_of(score, poor=poor) for poor in (False, True)])

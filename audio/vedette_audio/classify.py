@@ -19,6 +19,7 @@ from vedette_base.media import SAMPLE_RATE, AudioBlock
 from vedette_base.score import AUDIO_LABELS, FIREARMS, Score
 
 Floats = npt.NDArray[np.float32]
+_SHORTEST = SAMPLE_RATE // 10  # samples; the scorer takes a few milliseconds between silences for a fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Classification:
         gunshot: calibrated probability, 0..1, that it holds a shot: the greatest of its windows.
         types: for each of the nine firearms the probability, 0..1, that it was this one if it was a shot.
             Not exclusive (twins in the training set share theirs); all low: a firearm not among them.
-        observed: False where there was nothing to hear (digital silence): ``gunshot`` is then 0 and means nothing.
+        observed: False where there was nothing to hear (digital silence): ``gunshot`` then means nothing.
     """
 
     gunshot: float
@@ -56,14 +57,15 @@ class GunshotClassifier:
         """Hear a clip.
 
         Args:
-            samples: shape ``(n,)``, or ``(n, channels)`` / ``(channels, n)`` (the longer side is time; channels
-                are averaged); floats in -1..1 or integers of full range.
+            samples: shape ``(n,)``, or ``(n, channels)`` / ``(channels, n)`` (the longer side is time;
+                channels are averaged); floats in -1..1 or integers of full range.
             rate: samples per second, 1 kHz to 768 kHz.
 
         Raises:
             InputError: no samples, values that are not finite, a wrong shape or rate.
         """
         sound = resampled(mono(samples), rate)
+        sound = np.pad(sound, (0, max(0, _SHORTEST - sound.size)))
         blocks = [*self._scorer.push(AudioBlock(0.0, sound)), *self._scorer.flush()]
         self._scorer.reset()
         score = Score.join([block.scores for block in blocks], AUDIO_LABELS)

@@ -67,7 +67,7 @@ def read_manifest(path: str | Path) -> tuple[Clip, ...]:
     sides: dict[str, set[str]] = defaultdict(set)
     clips = []
     for row in rows:
-        sides[row["source"] + "/" + row["group"]].add(row["split"])
+        sides[row["group"]].add(row["split"])
         shot = row["label"] == GUNSHOT
         types = (row["fine"],) if shot and row["fine"] in FIREARMS else ()
         clips.append(

@@ -1,7 +1,7 @@
 """The figures of DESIGN section 7 for a sound bundle, on clips of ``val`` that nothing was fitted to.
 
-Recordings (``group``) are the unit of every interval. Scores are those a user gets: ``AudioScorer`` with every
-window, calibrated. A clip's score is the greatest of its windows.
+Recordings (``group``) are the unit of every interval. Scores are those a user gets: ``AudioScorer`` with
+every window, calibrated. A clip's score is the greatest of its windows.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from vedette_audio.classify import Classification, GunshotClassifier
 from vedette_audio.dataset import Clip, SoundCache, read_manifest, share_targets, twin_types, without_doubles
 from vedette_base.bundle import Bundle, write_bundle
 from vedette_base.calibration import calibration_error
+from vedette_base.engine import Backend
 from vedette_base.errors import DataError
 from vedette_base.media import SAMPLE_RATE
 from vedette_base.score import FIREARMS
@@ -77,12 +78,14 @@ def evaluate(
     *,
     cache: str | Path,
     part: str = "test",
-    backend: str = "openvino",
+    backend: Backend = "openvino",
+    samples: int = 300,
 ) -> AudioReport:
     """Measure a bundle on the test third of ``val`` (``part="val"``: all of ``val``, calibration included).
 
     Args:
         cache: folder for decoded sound.
+        samples: bootstrap samples per interval.
 
     Raises:
         DataError: no such manifest, or nothing to measure in it. BundleError: a bundle that cannot be used.
@@ -93,30 +96,37 @@ def evaluate(
     clips = without_doubles(share_targets(clips, twin_types(clips, sounds)), sounds)
     chosen = [clip for clip in clips if clip.split == "val"]
     if part == "test":
-        third = thirds([_recording(clip) for clip in chosen])
+        third = thirds([clip.group for clip in chosen])
         chosen = [clip for clip, number in zip(chosen, third, strict=True) if number == TEST]
     if not chosen:
         raise DataError(f"{manifest}: no clips of val to measure on")
     folder = bundle.folder if isinstance(bundle, Bundle) else bundle
-    classifier = GunshotClassifier.load(folder, backend=backend)  # type: ignore[arg-type]
+    classifier = GunshotClassifier.load(folder, backend=backend)
     heard = [classifier.classify(sounds.sound(clip), SAMPLE_RATE) for clip in chosen]
     hours = sum(sounds.pcm(clip).size for clip in chosen if not clip.shot) / SAMPLE_RATE / 3600
-    return report(chosen, heard, hours, part)
+    return report(chosen, heard, hours, part, samples)
 
 
-def evaluate_into_card(manifest: str | Path, bundle: Bundle, *, cache: str | Path) -> Bundle:
+def evaluate_into_card(
+    manifest: str | Path, bundle: Bundle, *, cache: str | Path, samples: int = 300
+) -> Bundle:
     """Measure on the test third and on all of ``val`` and write both into the bundle's card."""
-    reports = {part: asdict(evaluate(manifest, bundle, cache=cache, part=part)) for part in ("test", "val")}
+    reports = {
+        part: asdict(evaluate(manifest, bundle, cache=cache, part=part, samples=samples))
+        for part in ("test", "val")
+    }
     card = bundle.card.model_copy(update={"metrics": _rounded(reports)})
     files: dict[str, Path | bytes] = {name: (bundle.folder / name).read_bytes() for name in bundle.card.files}
     return write_bundle(bundle.folder, card, files)
 
 
-def report(clips: Sequence[Clip], heard: Sequence[Classification], hours: float, part: str) -> AudioReport:
+def report(
+    clips: Sequence[Clip], heard: Sequence[Classification], hours: float, part: str, samples: int
+) -> AudioReport:
     """Figures of what was heard in ``clips``, in the same order; ``hours`` of them hold no shot."""
     shot = np.array([clip.shot for clip in clips])
     score = np.array([h.gunshot for h in heard])
-    groups = [_recording(clip) for clip in clips]
+    groups = [clip.group for clip in clips]
     rows = np.stack([shot.astype(float), score], axis=1)
     typed = [i for i, clip in enumerate(clips) if clip.types]
     others = np.array([not clip.types for clip in clips])
@@ -126,22 +136,26 @@ def report(clips: Sequence[Clip], heard: Sequence[Classification], hours: float,
     merged = merged_types([clips[i] for i in typed], types[typed])
     others_groups = [g for g, o in zip(groups, others, strict=True) if o]
     detection, detection_others = _grouped(rows, groups), _grouped(rows[others], others_groups)
+
+    def figure(of: dict[str, Any], statistic: Callable[[Any], float]) -> Figure:
+        return _figure(of, statistic, samples)
+
     return AudioReport(
         part,
         len(set(groups)),
         len(set(typed_groups)),
         len(clips),
         hours,
-        _mean_over_recordings(right, 0),
-        _mean_over_recordings(right, 1),
-        _figure(_grouped(merged, typed_groups), _macro_f1),
+        figure(_per_recording(right, 0), lambda v: float(v.mean())),
+        figure(_per_recording(right, 1), lambda v: float(v.mean())),
+        figure(_grouped(merged, typed_groups), _macro_f1),
         Figure(_macro_auc(merged)),
-        _figure(detection, _auroc),
-        _figure(detection, _ap),
-        _figure(detection_others, _auroc),
-        _figure(detection_others, _ap),
-        _figure(detection, lambda r: recall_at(r, 10.0, hours)),
-        _figure(detection, lambda r: recall_at(r, 1.0, hours)),
+        figure(detection, _auroc),
+        figure(detection, _ap),
+        figure(detection_others, _auroc),
+        figure(detection_others, _ap),
+        figure(detection, lambda r: recall_at(r, 10.0, hours)),
+        figure(detection, lambda r: recall_at(r, 1.0, hours)),
         Figure(calibration_error(score, shot)),
     )
 
@@ -165,11 +179,6 @@ def merged_types(clips: Sequence[Clip], types: Floats) -> Floats:
     return np.stack([truth, *columns], axis=1) if clips else np.empty((0, 1))
 
 
-def _recording(clip: Clip) -> str:
-    """Twins are one recording: the first of their names stands for both (``M16_g03`` and ``M4_g03``)."""
-    return f"{clip.source}/{clip.group}"
-
-
 def _right(clip: Clip, types: Floats) -> tuple[bool, bool]:
     """Whether the best type is right when twins are merged, and when only the clip's own name counts."""
     best = FIREARMS[int(types.argmax())]
@@ -183,19 +192,17 @@ def _grouped(rows: npt.NDArray[Any], groups: Sequence[str]) -> dict[str, npt.NDA
     return {group: np.array(values) for group, values in found.items()}
 
 
-def _figure(rows: dict[str, Any], statistic: Callable[[Any], float]) -> Figure:
+def _figure(rows: dict[str, Any], statistic: Callable[[Any], float], samples: int) -> Figure:
     if not rows:
         return Figure(None)
     value = statistic(np.concatenate(list(rows.values())))
-    low, high = bootstrap_interval(rows, statistic, n=300)
+    low, high = bootstrap_interval(rows, statistic, n=samples)
     return Figure(*(None if np.isnan(v) else v for v in (value, low, high)))
 
 
-def _mean_over_recordings(right: dict[str, Any], column: int) -> Figure:
-    """Accuracy within each recording, then the mean: a long recording counts as much as a short one."""
-    return _figure(
-        {g: np.array([rows[:, column].mean()]) for g, rows in right.items()}, lambda v: float(v.mean())
-    )
+def _per_recording(right: dict[str, Any], column: int) -> dict[str, Any]:
+    """Accuracy within each recording: in the mean of these a long recording counts as much as a short one."""
+    return {group: np.array([rows[:, column].mean()]) for group, rows in right.items()}
 
 
 def _auroc(rows: Floats) -> float:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,7 @@ VERSION = "1"
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far an export is from its network: mean and largest |difference| of probabilities, losses of figures."""
+    """How far an export is from its network: |difference| of probabilities, losses of figures."""
 
     precision: Precision
     mean_difference: float
@@ -136,7 +138,7 @@ def export(
         input={**input_card(), "frames": data.frames, "chunk": config.chunk},
         training={"config": _portable(config), "best": best, "log": _short_log(run / "log.jsonl")},
         data={"manifest_sha256": data.digest, **data.counts},
-        licence="AGPL-3.0-or-later (weights learnt from CC BY-NC and unlicensed recordings; see the data card)",
+        licence="AGPL-3.0-or-later; learnt from CC BY-NC and unlicensed recordings, see the data cards",
     )
     pictures = data.pictures(scenes if "int8" in ladder else 0)
     tried: list[Parity] = []
@@ -154,7 +156,7 @@ def export(
 
 
 def measure(bundle: Bundle, validation: Validation, reference: Floats) -> Parity:
-    """Parity of a bundle with ``reference``, the scores ``(clips, labels)`` of its network on ``validation``."""
+    """Parity of a bundle with ``reference``: its network's scores ``(clips, labels)`` on ``validation``."""
     engine = open_engine(bundle)
     found = validation.clip_scores_of(lambda batch: logistic(engine.run(batch)[0]).astype(np.float32))
     clips = validation.clips
@@ -171,13 +173,23 @@ def measure(bundle: Bundle, validation: Validation, reference: Floats) -> Parity
     )
 
 
+@contextmanager
+def _converters_may_be_old() -> Iterator[None]:
+    """OpenVINO, NNCF and the ONNX exporter trace with torch.jit, which torch 2.11 calls deprecated; what it
+    recommends instead needs onnxscript, for the same files."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
 def write_onnx(network: nn.Module, shape: tuple[int, ...], path: Path) -> None:
     """An ONNX file of ``network`` (float32, any batch; logits)."""
     batch = {0: "batch"}
-    torch.onnx.export(
-        network, (torch.zeros(shape),), str(path), input_names=["picture"], output_names=["logits"],
-        dynamic_axes={"picture": batch, "logits": batch}, dynamo=False,
-    )  # fmt: skip
+    with _converters_may_be_old():
+        torch.onnx.export(
+            network, (torch.zeros(shape),), str(path), input_names=["picture"], output_names=["logits"],
+            dynamic_axes={"picture": batch, "logits": batch}, dynamo=False,
+        )  # fmt: skip
 
 
 def _convert(
@@ -190,13 +202,15 @@ def _convert(
 ) -> Bundle:
     import openvino
 
-    model: Any = openvino.convert_model(network, example_input=torch.zeros(shape), input=[(-1, *shape[1:])])
-    if precision == "int8":
-        import nncf
+    with _converters_may_be_old():
+        example = torch.zeros(shape)
+        model: Any = openvino.convert_model(network, example_input=example, input=[(-1, *shape[1:])])
+        if precision == "int8":
+            import nncf
 
-        ranges = nncf.Dataset(list(pictures))
-        preset = nncf.QuantizationPreset.MIXED  # activations below zero exist only at the input
-        model = nncf.quantize(model, ranges, subset_size=len(pictures), preset=preset)
+            ranges = nncf.Dataset(list(pictures))
+            preset = nncf.QuantizationPreset.MIXED  # activations below zero exist only at the input
+            model = nncf.quantize(model, ranges, subset_size=len(pictures), preset=preset)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / MODEL
         openvino.save_model(model, str(path), compress_to_fp16=precision in ("bf16", "fp16"))
@@ -237,8 +251,8 @@ def _short_log(path: Path, most: int = 12) -> list[dict[str, Any]]:
     """Lines of the log that hold an evaluation, thinned to ``most``."""
     lines = [json.loads(line) for line in _read(path).splitlines()]
     lines = [line for line in lines if "val" in line]
-    keep = np.unique(np.linspace(0, len(lines) - 1, min(most, len(lines))).astype(int)) if lines else []
-    return [lines[i] for i in keep]
+    keep = np.linspace(0, len(lines) - 1, min(most, len(lines))).astype(int)
+    return [lines[i] for i in sorted(set(keep.tolist()))]
 
 
 def _read(path: Path) -> str:

@@ -96,7 +96,7 @@ class Student(nn.Module):
 def probabilities(network: nn.Module, pictures: Tensor, *, batch: int = 32) -> Tensor:
     """Sigmoid outputs ``(n, labels)`` of pictures ``(n, 1, MELS, frames)``, in float32 and in batches."""
     network.eval()
-    return torch.cat([torch.sigmoid(network(part).float()) for part in pictures.split(batch)])
+    return torch.cat([torch.sigmoid(network(part).float()) for part in torch.split(pictures, batch)])
 
 
 def fold_norms(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
@@ -135,6 +135,8 @@ def fold_norms(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
 def _fold(network: nn.Module, name: str, norm: nn.BatchNorm2d, conv: nn.Conv2d) -> None:
     from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+    if norm.running_mean is None or norm.running_var is None:
+        raise InputError(f"norm {name!r} keeps no statistics: it cannot be folded")
     conv.weight, bias = fuse_conv_bn_weights(
         conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from vedette_audio.features import F_MAX, F_MIN, FLOOR, MELS
+from vedette_audio.features import F_MIN, FLOOR, mel_hertz
 
 Floats = npt.NDArray[np.float32]
 _ABOVE_FLOOR = 1.5  # nats (6.5 dB) above the floor: there is something in the band
@@ -20,18 +20,8 @@ def quality(log_mels: Floats, sound: Floats) -> float:
     """
     loud = np.quantile(log_mels, 0.95, axis=1)
     heard = np.flatnonzero((loud > np.log(FLOOR) + _ABOVE_FLOOR) & (loud > loud.max() - _SPAN))
-    top = _band_hertz()[heard[-1]] if heard.size else F_MIN
+    top = mel_hertz()[heard[-1] + 1] if heard.size else F_MIN
     band = np.interp(top, [500.0, 3400.0, 8000.0], [0.3, 0.65, 1.0])
     peak = float(np.abs(sound).max()) if sound.size else 0.0
     stuck = float(np.mean(np.abs(sound) >= 0.999 * peak)) if peak > 0.05 else 0.0
     return float(band * np.interp(stuck, [0.02, 0.3], [1.0, 0.5]))
-
-
-def _band_hertz() -> npt.NDArray[np.float64]:
-    """Centre of each mel band, Hz (Slaney: linear to 1 kHz, then 6.4-fold per 27 mels)."""
-    mels = np.linspace(_mel(F_MIN), _mel(F_MAX), MELS + 2)[1:-1]
-    return np.where(mels < 15, mels * 200 / 3, 1000 * np.exp((mels - 15) * np.log(6.4) / 27))
-
-
-def _mel(hertz: float) -> float:
-    return hertz * 3 / 200 if hertz < 1000 else 15 + 27 * float(np.log(hertz / 1000) / np.log(6.4))

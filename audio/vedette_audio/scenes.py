@@ -53,7 +53,7 @@ class SceneMaker:
         self._typed = _tree([c for c in usable if c.types], lambda c: "/".join(c.types))
         self._untyped = _tree([c for c in usable if c.shot and not c.types], lambda c: c.source)
         self._others = _tree([c for c in usable if not c.shot], lambda c: c.fine)
-        names = sorted({clip.fine for clip in usable}) + [_SYNTHETIC_SHOT, _SYNTHETIC_OTHER]
+        names = [*sorted({clip.fine for clip in usable}), _SYNTHETIC_SHOT, _SYNTHETIC_OTHER]
         self.fine_names = tuple(names)
         weights = np.array([_OFTENER.get(name, 1.0) for name in self._others])
         self._other_weights = weights / weights.sum()

@@ -74,7 +74,7 @@ def _ring(rng: Rng, low: float, high: float, decay: float, partials: int) -> Flo
     for frequency in rng.uniform(low, high, partials):
         fall = decay * rng.uniform(0.2, 1.0)
         sound += rng.uniform(0.2, 1) * np.sin(2 * np.pi * frequency * time) * np.exp(-time / fall)
-    return sound
+    return np.asarray(sound, np.float32)
 
 
 def _hiss(rng: Rng, attack: float, decay: float) -> Floats:

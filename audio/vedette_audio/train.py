@@ -1,7 +1,7 @@
 """``train``: from a manifest to a run folder that explains itself.
 
 A run folder holds ``config.json``, ``log.jsonl`` (one line per epoch), ``last.pt`` (to resume this run, and
-only that) and ``best.safetensors`` with ``best.json`` (the averaged weights of the best evaluation on ``val``).
+only that) and ``best.safetensors`` with ``best.json`` (averaged weights of the best evaluation on ``val``).
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ class Trainer:
             len(self.scenes.fine_names),
             teaching.CLASSES if self.teacher else 0,
             teaching.EMBEDDING if self.teacher else 0,
-        ).to(memory_format=torch.channels_last)
+        )
+        self.student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = _tensors(self.student, copy=True)
         decayed = [p for p in self.student.parameters() if p.ndim > 1]
         plain = [p for p in self.student.parameters() if p.ndim <= 1]
@@ -178,7 +179,7 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
         self.optimizer.step()
         self.progress.step += 1
-        if self.progress.step % _AVERAGE_EVERY == 0:
+        if self.progress.step % _AVERAGE_EVERY == 0 or self.progress.step < _AVERAGE_EVERY:
             self._add_to_average()
         return parts
 

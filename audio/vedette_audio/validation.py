@@ -53,7 +53,7 @@ class Validation:
         self._pictures = {k: torch.cat(v) if v else torch.empty(0) for k, v in pictures.items()}
 
     def figures(self, network: nn.Module) -> dict[str, float]:
-        """Type accuracy over recordings, AUROC and AP of ``gunshot``, plain and poor, and ``score`` of all."""
+        """Type accuracy over recordings, AUROC and AP of ``gunshot``, plain and poor, and one ``score``."""
         if not self.clips:
             return {"score": 0.0}
         plain = self._measure(network, poor=False)
@@ -78,7 +78,7 @@ class Validation:
 
     def window_scores_of(self, score: Callable[[Floats], Floats], *, poor: bool = False) -> Floats:
         """Probabilities of each window, shape ``(windows, labels)``."""
-        parts = self._pictures[poor].split(_BATCH)
+        parts = torch.split(self._pictures[poor], _BATCH)
         return np.concatenate([score(part.float().numpy()) for part in parts])
 
     def _measure(self, network: nn.Module, *, poor: bool) -> dict[str, float]:

@@ -16,6 +16,8 @@ from vedette_base.score import FIREARMS, WEAPONS, Segment, Shot, ThreatEvent, We
 from vedette_fusion.align import Look, Memory
 from vedette_fusion.combine import (
     Evidence,
+    agreed,
+    agreed_by_a_quarter,
     audio_evidence,
     gunshot_in,
     strongest,
@@ -24,7 +26,7 @@ from vedette_fusion.combine import (
 )
 from vedette_fusion.runs import Run
 
-SAME_LOOK = 0.5  # seconds: a score this near to a shot or a track's best look tells of its quality
+SAME_LOOK = 0.5  # seconds: a score this near to a track's best look tells of its quality
 _MOST_TRACKS = 64  # a stay of days keeps its best tracks only
 _MOST_LINKS = 256  # and its latest bursts
 
@@ -117,9 +119,15 @@ class Burst(Candidate):
         self.shots.append(shot)
         self.shots.sort(key=lambda s: s.time)
 
-    def add_look(self, look: Look) -> None:
-        """Take a score of the run."""
+    def add_look(self, look: Look, before: Look | None) -> None:
+        """Take a score of the run, and the one next before it where there is one within half a window.
+
+        Windows overlap: a shot is in several in a row, so what counts is what two neighbours agree on. The
+        peak of thousands of windows would grow with the length of a recording.
+        """
         evidence = gunshot_in(look, self._config)
+        if before is not None:
+            evidence = agreed(gunshot_in(before, self._config), evidence, self._config)
         best = strongest((self.heard, evidence))
         if best is evidence:
             self._run_types = {name: p for name, p in look.values.items() if name in FIREARMS}
@@ -132,9 +140,10 @@ class Burst(Candidate):
     def refresh(self, memory: Memory, clock: float) -> None:
         """Weigh the shots again, with the quality of the sound around each of them."""
         if self.run is None and not self._settled:
-            self._settled = clock > self.end + SAME_LOOK
-            near = ((shot, memory.nearest(shot.time, SAME_LOOK)) for shot in self.shots)
-            self.heard = strongest(
+            reach = self._config.audio_reach  # so far from the ends of a recording is the nearest centre
+            self._settled = clock > self.end + reach
+            near = ((shot, memory.nearest(shot.time, reach)) for shot in self.shots)
+            self.heard = agreed_by_a_quarter(
                 audio_evidence(shot.probability, look.quality if look else 1.0, shot.time, self._config)
                 for shot, look in near
             )
@@ -206,6 +215,10 @@ class Stay(Candidate):
         late = self.end + config.weapon_before + config.audio_reach
         bursts = max((burst.closes for burst in self.bursts.values() if not burst.done), default=late)
         return max(self.closes, late, min(bursts, self.end + config.hold))
+
+    def reach_back(self, start: float) -> None:
+        """It has been in sight since ``start``: a track that began earlier was confirmed later."""
+        self._first = min(self._first, start)
 
     def add_track(self, track: WeaponTrack) -> None:
         """Take a new or a longer version of one of its tracks."""

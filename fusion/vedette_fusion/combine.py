@@ -96,6 +96,22 @@ def gunshot_in(look: Look, config: FusionConfig) -> Evidence:
     return audio_evidence(probability, look.quality, look.time, config)
 
 
+def agreed(before: Evidence, now: Evidence, config: FusionConfig) -> Evidence:
+    """What two neighbouring sound scores agree on: their mean, at the time of the more probable one."""
+    time = before.time if before.probability > now.probability else now.time
+    probability, quality = (before.probability + now.probability) / 2, (before.quality + now.quality) / 2
+    return audio_evidence(probability, quality, time, config)
+
+
+def agreed_by_a_quarter(shots: Iterable[Evidence]) -> Evidence | None:
+    """Evidence that the best quarter of the shots of a burst have at least: of up to four, the best one.
+
+    A jackhammer is a burst of hundreds; the best of hundreds is high by chance.
+    """
+    ranked = sorted(shots, key=lambda e: (-e.net, e.time))
+    return ranked[(len(ranked) - 1) // 4] if ranked else None
+
+
 def strongest(evidence: Iterable[Evidence | None]) -> Evidence | None:
     """The peak: the entry with the most net evidence, the earliest of equals."""
     found = [e for e in evidence if e is not None]
@@ -128,7 +144,8 @@ def combine(
 
     Args:
         own: evidence of the sense the interval comes from; may be below zero.
-        other: evidence of the other sense within the pairing window, or None; never counts below zero.
+        other: evidence of the other sense within the pairing window, or None; never counts below zero, and
+            only for something: where the own sense found nothing (a phone), the other one has its own event.
         nearness: 0..1, how close in time both are.
         texts: what each term says to people, by term.
 
@@ -139,13 +156,13 @@ def combine(
     shift = getattr(config.sensitivity_shift, config.sensitivity)
     if shift:
         terms.append(("sensitivity", shift))
-    helps = other if other is not None and other.net > 0 else None
+    helps = other if other is not None and other.net > 0 and own.net > 0 else None
     for medium in ("audio", "vision"):
         evidence = own if own.medium == medium else helps
         terms.append((medium, evidence.support if evidence else 0.0))
         if evidence and evidence.look_alike:
             terms.append(("look_alike", evidence.look_alike))
-    if helps is not None and own.net > 0:
+    if helps is not None:
         terms.append(("coincidence", coincidence(own, helps, nearness, config)))
     reasons = tuple(Reason(term, value, texts.get(term, "")) for term, value in terms)
     return logistic(math.fsum(value for _, value in terms)), reasons

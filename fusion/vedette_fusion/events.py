@@ -135,6 +135,7 @@ class Fuser:
             # A track that comes back after its stay was told to the end begins a stay of its own, from now.
             start = self._clock if track.id in self._ended else track.start
             stay = self._stay_near(track, start) or self._new_stay(track, start)
+            stay.reach_back(start)
             self._stay_of[track.id] = stay
         if stay is not None:
             stay.add_track(track)
@@ -166,7 +167,8 @@ class Fuser:
         if burst is None:
             burst = Burst(event_id(self._seed, "sound", run.start), self.config, run.start, run)
             self._bursts.append(burst)
-        burst.add_look(look)
+        near = self._heard.between(look.time - self.config.audio_reach, look.time)
+        burst.add_look(look, near[-2] if len(near) > 1 else None)
 
     def _take_seen(self, look: Look) -> None:
         self._seen.add(look)

@@ -28,7 +28,8 @@ def heard_text(burst: Burst, evidence: Evidence) -> str:
         return f"sounds like gunshots from {burst.start:.2f} s to {burst.end:.2f} s, best {best}"
     if len(burst.shots) == 1:
         return f"a shot heard at {burst.start:.2f} s, probability {best}"
-    return f"{len(burst.shots)} shots heard from {burst.start:.2f} s to {burst.end:.2f} s, best {best}"
+    share = "best" if len(burst.shots) <= 4 else "a quarter of them at least"
+    return f"{len(burst.shots)} shots heard from {burst.start:.2f} s to {burst.end:.2f} s, {share} {best}"
 
 
 def seen_text(stay: Stay, evidence: Evidence) -> str:

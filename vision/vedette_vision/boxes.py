@@ -83,6 +83,15 @@ def overlap(a: Floats, b: Floats) -> Floats:
     return result
 
 
+def containment(box: Floats, others: Floats) -> Floats:
+    """Share of the smaller of two boxes that lies in the other: ``box`` ``(4,)`` with each of ``others``."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    sides = np.clip(high - low, 0, None)
+    smaller = np.minimum(area(box[None]), area(others))
+    share: Floats = (sides[:, 0] * sides[:, 1] / np.maximum(smaller, 1e-9)).astype(np.float32)
+    return share
+
+
 def suppress(boxes: Floats, scores: Floats, classes: Ints, limit: float) -> Ints:
     """Class-wise non-maximum suppression: indices that stay, best first. ``limit`` is the IoU allowed."""
     if len(boxes) == 0:

@@ -27,7 +27,7 @@ from vedette_vision.labels import OUTPUTS
 from vedette_vision.network import NORM_EPSILON, build, folded, inference_network
 from vedette_vision.train import load_checkpoint
 
-CALIBRATION_INPUTS = 200
+CALIBRATION_INPUTS = 128
 """Pictures that show int8 the range of every layer."""
 PARITY_PICTURES = 150
 PARITY_POINTS = 0.01

@@ -40,13 +40,17 @@ class MotionGate:
         difference -= np.int16(np.median(difference))
         return np.asarray(np.abs(difference) > self._config.pixel_change)
 
-    def wants_look(self, moving: npt.NDArray[np.bool_] | None, time: float) -> bool:
-        """Whether to look at a picture at this time (seconds)."""
+    def wants_look(
+        self, moving: npt.NDArray[np.bool_] | None, time: float, *, calm: bool = False
+    ) -> bool:
+        """Whether to look at a picture at this time (seconds); ``calm`` where the last look gave no hint."""
         if not self._config.enabled or moving is None:
             return True
         # a clock that jumps back is no reason to be blind until it has caught up
         if not 0 <= time - self._time < self._config.forced_look - 1e-6:
             return True
+        if calm and time - self._time < self._config.calm_pause - 1e-6:
+            return False
         return float(moving.mean()) > self._config.share
 
     def looked(self, gray: Gray, time: float) -> None:

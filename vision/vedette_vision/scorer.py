@@ -11,7 +11,7 @@ import numpy.typing as npt
 from vedette_base.bundle import Bundle
 from vedette_base.config import VisionConfig
 from vedette_base.media import AudioBlock, Frame, MediaItem, Progress
-from vedette_base.score import VISION_LABELS, Score, ScoreBlock, Segment, WeaponTrack
+from vedette_base.score import VISION_LABELS, WEAPONS, Score, ScoreBlock, Segment, WeaponTrack
 from vedette_vision.boxes import Floats, Letterbox, overlap
 from vedette_vision.detector import Backend, Detection, Look, WeaponDetector, people_worth_it
 from vedette_vision.labels import PERSON
@@ -22,6 +22,7 @@ EARLY = 0.3
 """A frame up to this share of the period before its due time is taken; earlier ones are passed over."""
 GAP = 2.5
 """Frames further apart than this many periods leave a span that was not observed between them."""
+_WEAPONS = [VISION_LABELS.index(name) for name in WEAPONS]
 
 
 class VisionScorer:
@@ -56,6 +57,7 @@ class VisionScorer:
         self._next = float("-inf")
         self._until = float("-inf")
         self._scores: Floats = self._calibrated(Look.empty())
+        self._calm = False
         self._credit, self._credit_time, self._turn = float(config.closer_look.crops_per_look), 0.0, 0
 
     def fresh(self) -> VisionScorer:
@@ -95,11 +97,12 @@ class VisionScorer:
             tracks = self._tracker.update(frame.time, self._detections(look, frame), still=True)
         else:
             moving = self._gate.moving(gray)
-            if self._tracker.undecided or self._gate.wants_look(moving, frame.time):
+            if self._tracker.undecided or self._gate.wants_look(moving, frame.time, calm=self._calm):
                 self._gate.looked(gray, frame.time)
                 look = self._look(frame, moving)
                 self._scores = self._calibrated(self._allowed(look, frame))
                 tracks = self._tracker.update(frame.time, self._detections(look, frame))
+                self._calm = not self._hinted(look)
             else:
                 tracks = self._tracker.hold(frame.time)
         score = Score(
@@ -116,6 +119,10 @@ class VisionScorer:
         observed = Segment(begin, frame.time + (0.0 if frame.still else self._period))
         return ScoreBlock("vision", self._until, score, tracks=tuple(tracks), observed=(observed,))
 
+    def _hinted(self, look: Look) -> bool:
+        """Whether anything on the picture resembles a weapon."""
+        return bool((look.scores[np.isin(look.classes, _WEAPONS)] >= self.config.closer_look.trigger).any())
+
     def _small(self, frame: Frame) -> npt.NDArray[np.uint8]:
         """The grey picture for gate and quality, of the gate's width at the picture's own shape."""
         fit = Letterbox.fit(frame.size, (self.config.motion.width, self.config.motion.width))
@@ -131,7 +138,7 @@ class VisionScorer:
         most = float(settings.crops_per_look)
         self._credit = min(most, self._credit + elapsed * settings.crops_per_second)
         self._credit_time = frame.time
-        people = self._chosen(people_worth_it(first, frame.size, self.config), first, moving, frame.size)
+        people = self._chosen(people_worth_it(first, frame, self.config), first, moving, frame.size)
         people = people[: int(self._credit)]
         self._credit -= len(people)
         return self.detector.look_closer(frame, first, people)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,13 +11,16 @@ import numpy as np
 
 from vedette_base.config import TrackerConfig
 from vedette_base.score import VISION_LABELS, WEAPONS, Box, WeaponTrack
-from vedette_vision.boxes import Floats, overlap
+from vedette_vision.boxes import Floats, containment, overlap
 from vedette_vision.detector import Detection
 
-SAME_THING = 0.5
-"""Boxes of several classes that overlap by this IoU are one thing seen once."""
+SAME_THING, PART_OF_IT = 0.5, 0.75
+"""Boxes that overlap by this IoU, or of which one lies in the other by this share, are one thing."""
 SPEED_MEMORY = 0.5
 """Share of the newest displacement in the speed estimate."""
+AGREED_SHARE = 0.1
+"""Share of all looks at a track that must agree on its probability. The best few of hundreds are high by
+chance: what counts must not grow with the length of a stay."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,12 +46,13 @@ _NO_WEAPON = VISION_LABELS.index("no_weapon")
 
 
 def sightings(detections: Sequence[Detection]) -> list[Sighting]:
-    """Join boxes of several classes on the same thing; most probable first."""
+    """Join boxes of all classes on the same thing, and on parts of it; most probable first."""
     left = sorted(detections, key=lambda d: -d.probability)
     things = []
     while left:
         box = np.asarray(left[0].box, np.float32)
-        near = overlap(box[None], np.asarray([d.box for d in left], np.float32))[0] >= SAME_THING
+        boxes = np.asarray([d.box for d in left], np.float32)
+        near = (overlap(box[None], boxes)[0] >= SAME_THING) | (containment(box, boxes) >= PART_OF_IT)
         near[0] = True  # a box of no area overlaps nothing, not even itself
         chances = np.zeros(len(VISION_LABELS), np.float32)
         for detection, same in zip(left, near, strict=True):
@@ -69,7 +75,9 @@ class _Track:
     votes: Floats
     speed: Floats = field(default_factory=lambda: np.zeros(4, np.float32))
     peaks: dict[str, tuple[float, float, Floats]] = field(default_factory=dict)
-    looks: dict[str, list[float]] = field(default_factory=dict)
+    looks: dict[str, list[float]] = field(default_factory=dict)  # per class, rising
+    looked: int = 0  # looks at it until it was last seen, those that missed it included
+    missed: int = 0  # looks since then
     told: bool = False
 
     def expected(self, time: float) -> Floats:
@@ -83,11 +91,12 @@ class _Track:
             step = (thing.box - self.box) / np.float32(time - self.seen)
             self.speed = SPEED_MEMORY * step + (1 - SPEED_MEMORY) * self.speed
         self.box, self.seen = thing.box, time
+        self.looked, self.missed = self.looked + self.missed + 1, 0
         self.votes = self.votes + thing.chances
         for column in _WEAPON_COLUMNS:
             name, chance = VISION_LABELS[column], float(thing.chances[column])
             if chance >= threshold:
-                self.looks.setdefault(name, []).append(chance)
+                insort(self.looks.setdefault(name, []), chance)
             if chance > self.peaks.get(name, (0.0,))[0]:
                 self.peaks[name] = (chance, time, thing.box)
 
@@ -110,12 +119,13 @@ class Tracker:
         self._config = config
         self._births = np.array([births[name] for name in VISION_LABELS], np.float32)
         self._alive: list[_Track] = []
+        self._told_until = float("-inf")
         self._next = 1
 
     @property
     def undecided(self) -> bool:
-        """Whether something is followed that is neither confirmed nor given up: worth every frame."""
-        return any(t.label != "no_weapon" and not self._confirmed(t) for t in self._alive)
+        """Whether something is followed that is not yet confirmed or was just missed: worth every frame."""
+        return any(t.label != "no_weapon" and (t.missed or not self._confirmed(t)) for t in self._alive)
 
     def update(
         self, time: float, detections: Sequence[Detection], *, still: bool = False
@@ -127,11 +137,14 @@ class Tracker:
             label. ``still`` confirms at once: a still picture has no second look.
         """
         self._alive = [t for t in self._alive if time - t.seen <= self._config.max_gap + 1e-6]
+        self._told_until = time
         things = [s for s in sightings(detections) if s.chances.max() >= self._config.keep_probability]
         changed = []
         for track, thing in self._pairs(things, time):
             track.see(thing, time, self._config.keep_probability)
             changed.append(track)
+        for track in self._alive:
+            track.missed += track not in changed
         taken = {id(thing) for thing in (t.box for t in changed)}
         for thing in things:
             weapons = thing.chances >= self._births
@@ -146,8 +159,8 @@ class Tracker:
 
     def hold(self, time: float) -> list[WeaponTrack]:
         """Nothing moved since the last look: what was seen in it is still there."""
-        last = max((t.seen for t in self._alive), default=time)
-        held = [t for t in self._alive if t.seen == last]
+        held = [t for t in self._alive if t.seen == self._told_until]
+        self._told_until = time
         for track in held:
             track.seen = time
             track.speed = np.zeros(4, np.float32)
@@ -192,9 +205,10 @@ class Tracker:
         return self._issue(track, label, self._agreed(track) if confirmed else peak[0], peak, confirmed)
 
     def _agreed(self, track: _Track) -> float:
-        """What ``confirm_looks`` looks agree on: one look that errs does not make a track probable."""
-        best = sorted(track.looks.get(track.label, [track.peaks[track.label][0]]), reverse=True)
-        return best[min(self._config.confirm_looks, len(best)) - 1]
+        """What ``confirm_looks`` looks agree on, and a tenth of all: a few that err prove nothing."""
+        rising = track.looks.get(track.label) or [track.peaks[track.label][0]]
+        agreeing = max(self._config.confirm_looks, math.ceil(AGREED_SHARE * track.looked))
+        return rising[-min(agreeing, len(rising))]
 
     @staticmethod
     def _issue(

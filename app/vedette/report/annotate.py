@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from vedette.analysis import Analysis
+from vedette.pipeline import StopFlag
 from vedette.report.encode import Mp4Writer
 from vedette.report.evidence import SHORTEST, Reopen, reopen_file
 from vedette.report.soundstrip import SoundStrip
 from vedette.report.wording import KIND_WORDS, clock, label_words, percent, wall
 from vedette_base.errors import MediaError
-from vedette_base.media import AudioBlock, Pixels, Progress, Source
+from vedette_base.media import AudioBlock, MediaItem, Pixels, Progress, Source
 from vedette_base.score import Box, Level, Segment, WeaponTrack
 
 LONGEST_SIDE = 1920  # pixels; larger recordings are scaled down, which every player can then show
@@ -35,7 +37,9 @@ _BOX = (0, 212, 255)
 _INK = (240, 240, 240)
 
 
-def annotate(analysis: Analysis, out: Path, *, reopen: Reopen | None = None) -> Path:
+def annotate(
+    analysis: Analysis, out: Path, *, reopen: Reopen | None = None, stop: StopFlag | None = None
+) -> Path:
     """Write the annotated video of an analysis to ``out`` (MP4: H.264, and AAC where there is sound).
 
     Every picture keeps its own time, also at a variable frame rate; rotation is applied. A recording of sound
@@ -43,7 +47,8 @@ def annotate(analysis: Analysis, out: Path, *, reopen: Reopen | None = None) -> 
     it: where the weapon was in between is not known, and the caption says that it is still followed.
 
     Raises:
-        MediaError: the recording cannot be opened again, or holds neither sound nor picture.
+        MediaError: the recording cannot be opened again, or holds neither sound nor picture; or ``stop`` was
+            set meanwhile, and ``out`` is not whole.
     """
     if reopen is None:
         if analysis.path is None:
@@ -61,15 +66,26 @@ def annotate(analysis: Analysis, out: Path, *, reopen: Reopen | None = None) -> 
     try:
         with Mp4Writer(out, size=canvas.size, sound=info.audio, origin=span.start) as video:
             if info.video:
-                _write_pictures(source, canvas, video, size)
+                _write_pictures(_until(stop, source), canvas, video, size)
             else:
-                _write_sound(source, canvas, video, span)
+                _write_sound(_until(stop, source), canvas, video, span)
     finally:
         source.close()
     return out
 
 
-def _write_pictures(source: Source, canvas: _Canvas, video: Mp4Writer, size: tuple[int, int]) -> None:
+def _until(stop: StopFlag | None, source: Source) -> Iterator[MediaItem]:
+    for item in source:
+        if stop is not None and stop.is_set():
+            raise MediaError(
+                f"{source.info.name}: stopped before its annotated video was done", hint="start it again"
+            )
+        yield item
+
+
+def _write_pictures(
+    source: Iterator[MediaItem], canvas: _Canvas, video: Mp4Writer, size: tuple[int, int]
+) -> None:
     drawn: Pixels | None = None
     first = 0.0
     count = 0
@@ -86,7 +102,7 @@ def _write_pictures(source: Source, canvas: _Canvas, video: Mp4Writer, size: tup
         video.picture(first + 1.0, drawn)
 
 
-def _write_sound(source: Source, canvas: _Canvas, video: Mp4Writer, span: Segment) -> None:
+def _write_sound(source: Iterator[MediaItem], canvas: _Canvas, video: Mp4Writer, span: Segment) -> None:
     number = 0
     plain = np.full((PLAIN_SIZE[1], PLAIN_SIZE[0], 3), (38, 32, 28), np.uint8)
     for item in source:

@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vedette.report.encode import Mp4Writer
-from vedette_base.media import SAMPLE_RATE, AudioBlock, Pixels, Progress, Source, SourceInfo
-from vedette_base.score import Segment
+from vedette_base.media import SAMPLE_RATE, AudioBlock, Frame, Pixels, Progress, Source, SourceInfo
+from vedette_base.score import Medium, Segment
 
-SPARSE = 0.01  # pictures per second
 SHORTEST = 0.1  # s of a span that is cut out
 STILL_REACH = 0.6  # s around the wanted time in which a still is looked for
 
@@ -71,9 +70,11 @@ def reopen_file(path: Path, **options: Any) -> Reopen:
     def reopen(span: Segment, *, sound: bool, picture: bool) -> Source:
         from vedette.sources import open_source
 
-        # Where no picture is wanted a very low rate spares most of the work for them.
-        rate = None if picture else SPARSE
-        return open_source(path, start=span.start, end=span.end, frames_per_second=rate, **options)
+        wanted: dict[Medium, bool] = {"audio": sound, "vision": picture}
+        media = [medium for medium, is_wanted in wanted.items() if is_wanted]
+        return open_source(
+            path, start=span.start, end=span.end, frames_per_second=None, media=media, **options
+        )
 
     return reopen
 
@@ -103,16 +104,16 @@ class Evidence:
         """The picture nearest to ``time``, or None without one within reach."""
         if not self._info.video:
             return None
-        best: Still | None = None
+        best: Frame | None = None
         with self._open(self._within(time - STILL_REACH, time + STILL_REACH), sound=False) as source:
             for item in source:
                 if isinstance(item, AudioBlock | Progress):
                     continue
                 if best is None or abs(item.time - time) < abs(best.time - time):
-                    best = Still(item.time, item.bgr(*item.size))
+                    best = item
                 if item.time >= time:
                     break
-        return best
+            return None if best is None else Still(best.time, best.bgr(*best.size))
 
     def sound(self, span: Segment) -> Sound | None:
         """The sound of a span, or None where there is none at all."""

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vedette.analysis import Analysis
+from vedette.pipeline import StopFlag
 from vedette.report.evidence import Evidence, Reopen, reopen_file
 from vedette.report.labels import audacity_labels, events_csv, raven_table
 from vedette.report.page import make_page
@@ -24,6 +26,7 @@ from vedette_base.bundle import Card
 from vedette_base.errors import OutputError, VedetteError
 
 MANIFEST = "manifest.json"
+NAME_BYTES = 255  # of a file name, on every file system in use
 
 
 def write_results(
@@ -36,6 +39,7 @@ def write_results(
     run: Mapping[str, Any] | None = None,
     cards: Mapping[str, Card] | None = None,
     reopen: Reopen | None = None,
+    stop: StopFlag | None = None,
 ) -> Path:
     """Write all results into ``folder``, which is made, or replaced when it holds older results.
 
@@ -48,13 +52,13 @@ def write_results(
         run: what was asked for, kept in the manifest so that a later run knows whether it may skip.
         cards: sense -> card of its model, shown in the report.
         reopen: how to open the recording again for pictures; the file at ``analysis.path`` by default.
+        stop: once set, clips and an annotated video that are not done yet are left away.
 
     Returns:
         ``folder``.
 
     Raises:
         OutputError: the folder cannot be written, or holds something that is not Vedette's.
-
         MediaError: ``annotate`` was asked for and could not be done; all other results are written.
 
     Whatever happens, ``folder`` is whole: the old results or the new ones. A recording that cannot be read
@@ -69,10 +73,14 @@ def write_results(
         _write(work / "labels-audacity.txt", audacity_labels(analysis))
         _write(work / "labels-raven.txt", raven_table(analysis))
         save_timeline(analysis, work / "timeline.npz")
-        failed = _annotate(analysis, work, reopen) if annotate else None
+        failed = _annotate(analysis, work, reopen, stop) if annotate else None
+        hurried = stop is not None and stop.is_set()
+        clips, left = clips and not hurried, clips and hurried
         page = make_page(analysis, evidence, folder=work, clips=clips, pictures=pictures, cards=cards or {})
         _write(work / "report.html", page)
-        _write(work / MANIFEST, json.dumps(_manifest(analysis, work, run), indent=1) + "\n")
+        # Without what was asked for the next run must not take it for done.
+        kept = None if failed is not None or left else run
+        _write(work / MANIFEST, json.dumps(_manifest(analysis, work, kept), indent=1) + "\n")
     if failed is not None:
         raise failed
     return folder
@@ -85,9 +93,10 @@ def replaced(folder: Path) -> Iterator[Path]:
     Raises:
         OutputError: it cannot be made, filled or moved, or ``folder`` holds something that is not ours.
     """
-    folder = folder.absolute()
-    work = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
+    folder = Path(os.path.realpath(folder))  # through a link: results go where it leads, and it stays
+    mark = f".{uuid.uuid4().hex[:8]}.part"
+    work = folder.with_name(f".{_shortened(folder.name, NAME_BYTES - len(mark) - len('..old'))}{mark}")
+    with _explained(folder):
         _refuse_foreign(folder)
         work.mkdir(parents=True)
         try:
@@ -95,6 +104,47 @@ def replaced(folder: Path) -> Iterator[Path]:
             _swap(work, folder)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def check_replaceable(folder: Path) -> None:
+    """Find out before hours of work whether results can go to ``folder``; its parents are made.
+
+    Raises:
+        OutputError: they cannot: no permission, no space, something else lies there.
+    """
+    folder = Path(os.path.realpath(folder))
+    with _explained(folder):
+        _refuse_foreign(folder)
+    check_writable(folder.parent)
+
+
+def check_writable(folder: Path) -> None:
+    """Make ``folder`` unless it is there, and try to write a file in it.
+
+    Raises:
+        OutputError: that failed.
+    """
+    with _explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"Vedette")
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a folder of results, or None where ``folder`` is no such folder."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    ours = isinstance(manifest, dict) and {"schema", "input", "versions", "files"} <= manifest.keys()
+    return manifest if ours and isinstance(manifest["files"], dict) else None
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Errors of the file system meanwhile become one line that names ``folder``."""
+    try:
+        yield
     except VedetteError:
         raise
     except OSError as error:
@@ -105,11 +155,27 @@ def replaced(folder: Path) -> Iterator[Path]:
 
 def _refuse_foreign(folder: Path) -> None:
     """Replacing means deleting: only what Vedette wrote, or an empty folder, may be replaced."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+    if not folder.exists():
+        return
+    if not folder.is_dir():
         raise OutputError(
-            f"{printable(str(folder))} holds files that are not results of Vedette",
-            hint="choose another folder with --out, or empty this one",
+            f"cannot write results to {printable(str(folder))}: a file of that name is in the way",
+            hint="choose another folder with --out",
         )
+    manifest = read_manifest(folder)
+    ours = {folder / name for name in (MANIFEST, *manifest["files"])} if manifest else set()
+    foreign = sorted(path for path in folder.rglob("*") if path not in ours and not path.is_dir())
+    if foreign:
+        raise OutputError(
+            f"{printable(str(folder))} holds files that are not results of Vedette, such as "
+            f"{printable(foreign[0].name)}; they would be lost",
+            hint="choose another folder with --out, or move them away",
+        )
+
+
+def _shortened(name: str, size: int) -> str:
+    """The start of a name that takes at most ``size`` bytes in a file system."""
+    return os.fsencode(name)[:size].decode(errors="ignore")
 
 
 def _swap(work: Path, folder: Path) -> None:
@@ -127,13 +193,15 @@ def _swap(work: Path, folder: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _annotate(analysis: Analysis, work: Path, reopen: Reopen | None) -> VedetteError | None:
+def _annotate(
+    analysis: Analysis, work: Path, reopen: Reopen | None, stop: StopFlag | None
+) -> VedetteError | None:
     """Write the annotated video; what went wrong is given back: it must not cost the other results."""
     from vedette.report.annotate import annotate as write_video
 
     target = work / "annotated.mp4"
     try:
-        write_video(analysis, target, reopen=reopen)
+        write_video(analysis, target, reopen=reopen, stop=stop)
     except VedetteError as error:
         target.unlink(missing_ok=True)
         return error

@@ -11,8 +11,8 @@ from vedette.report.wording import (
     KIND_WORDS,
     clock,
     not_observed,
+    one_line,
     percent,
-    printable,
     summary,
     wall,
     what,
@@ -37,7 +37,7 @@ def print_events(analysis: Analysis, console: Console, *, min_level: Level = "lo
 
 def event_table(analysis: Analysis, *, min_level: Level = "low", width: int = 80) -> RenderableType:
     """One recording's result as something rich can print, made for ``width`` columns."""
-    title = Text(printable(analysis.source.name), style="bold")
+    title = Text(one_line(analysis.source.name), style="bold")
     title.append(f"  {clock(analysis.duration)}", style="dim")
     events = analysis.standing
     shown = [event for event in events if LEVELS.index(event.level) >= LEVELS.index(min_level)]

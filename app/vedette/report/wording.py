@@ -143,6 +143,12 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def one_line(text: str) -> str:
+    """Text for a terminal: line breaks and control characters, which names of files may hold, are escaped."""
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in printable(text))
+    return "".join(shown)
+
+
 def _has(analysis: Analysis, medium: Medium) -> bool:
     return analysis.source.audio if medium == "audio" else analysis.source.video
 

@@ -8,12 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from vedette.sources.files import open_source
-from vedette_base.errors import NoMediumError
+from vedette_base.errors import MediaError, NoMediumError
 from vedette_base.media import SAMPLE_RATE, AudioBlock, Pixels, Progress
 
 
 def read_sound(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
-    """All sound of a recording at ``SAMPLE_RATE``, shape ``(n,)``; gaps are zeros. Raises MediaError."""
+    """All sound of a recording at ``SAMPLE_RATE``, shape ``(n,)``; gaps are zeros.
+
+    Raises:
+        MediaError: it cannot be read, or its sound is digital silence, about which nothing can be said.
+    """
     with open_source(path, media=("audio",)) as source:
         blocks = [item for item in source if isinstance(item, AudioBlock)]
     if not blocks:
@@ -24,6 +28,8 @@ def read_sound(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
         begin = round((block.time - first) * SAMPLE_RATE)
         room = sound[begin : begin + block.samples.size]
         room[:] = block.samples[: room.size]
+    if not sound.any():
+        raise MediaError(f"{path}: its sound is digital silence", hint="a dead microphone or a muted track")
     return sound
 
 

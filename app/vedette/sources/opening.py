@@ -54,8 +54,14 @@ def _refuse_what_is_no_file(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise MediaError(f"{path}: cannot be opened: {error}", hint="check the path") from error
     if stat.S_ISDIR(status.st_mode):
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise MediaError(f"{path}: no permission to list it", hint="change its permissions or the user")
         raise MediaError(f"{path}: is a folder, not a recording", hint="name the recordings in it")
-    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+    if not stat.S_ISREG(
+        status.st_mode
+    ):  # it is opened more than once, and a pipe gives its content only once
+        raise MediaError(f"{path}: is a pipe or a device, not a file", hint="write it to a file first")
+    if status.st_size == 0:
         raise MediaError(f"{path}: the file is empty (0 bytes)", hint="copy it again from where it was made")
     if not os.access(path, os.R_OK):
         raise _no_permission(path)

@@ -161,6 +161,10 @@ class Playback:
             )
         said = "; ".join(self._damage.warnings)
         what = " and ".join({"audio": "no sound", "vision": "no picture"}[m] for m in sorted(self._media))
+        infos = [p.piece.info for p in self._placed] + ([self._separate.info] if self._separate else [])
+        if not any(i.audio if m == "audio" else i.video for m in self._media for i in infos):
+            other = "pictures" if self._media == {"audio"} else "sound"
+            return NoMediumError(f"{names}: holds {what}", hint=f"it has {other} only")
         return NoMediumError(
             f"{names}: holds {what} that can be decoded" + (f" ({said})" if said else ""),
             hint="its length is zero, or it is damaged throughout: copy it again",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -89,10 +89,17 @@ def is_recording(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def find_recordings(folder: str | os.PathLike[str]) -> list[Path]:
+def find_recordings(
+    folder: str | os.PathLike[str], *, passed_over: Callable[[Path], bool] = lambda folder: False
+) -> list[Path]:
     """Files beneath ``folder`` that ought to be recordings, by their ending, in order of their paths.
 
-    Damaged ones are listed too, so that whoever reads them can name them. Hidden files and folders are not.
+    Damaged ones, dangling links and folders that cannot be listed are given too, so that whoever reads them
+    can name them. Hidden files and folders are not. Links to folders are followed, each folder once.
+
+    Args:
+        folder: where to look.
+        passed_over: says of a folder whether it is left out with all that is in it.
 
     Raises:
         MediaError: ``folder`` is no folder, or cannot be listed.
@@ -100,20 +107,29 @@ def find_recordings(folder: str | os.PathLike[str]) -> list[Path]:
     root = Path(folder)
     if not root.is_dir():
         raise MediaError(f"{root}: no such folder", hint="check the spelling")
-    return sorted(_files(root))
-
-
-def _files(folder: Path) -> Iterator[Path]:
     try:
-        entries = list(folder.iterdir())
-    except PermissionError as error:
-        raise MediaError(f"{folder}: no permission to list it", hint="change its permissions") from error
-    for entry in entries:
+        next(root.iterdir(), None)
+    except OSError as error:
+        raise MediaError(f"{root}: no permission to list it", hint="change its permissions") from error
+    return sorted(_files(root, passed_over, set()))
+
+
+def _files(folder: Path, passed_over: Callable[[Path], bool], seen: set[str]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in seen or passed_over(folder):
+        return
+    seen.add(real)
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        yield folder
+        return
+    for entry in sorted(entries, key=Path.is_symlink):  # where both lead to a folder, its own place is better
         if entry.name.startswith("."):
             continue
-        if entry.is_dir() and not entry.is_symlink():
-            yield from _files(entry)
-        elif entry.suffix.lower() in ENDINGS and entry.is_file():
+        if entry.is_dir():
+            yield from _files(entry, passed_over, seen)
+        elif entry.suffix.lower() in ENDINGS:
             yield entry
 
 

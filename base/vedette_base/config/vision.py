@@ -29,6 +29,8 @@ class MotionConfig(Section):
     """Share of changed pixels that opens the gate."""
     forced_look: Seconds = 2.0
     """Longest time without a look, so that a still gunman is seen."""
+    calm_pause: Seconds = 0.4
+    """Least time between looks at what moves while nothing resembles a weapon (see ``closer_look.trigger``)."""
 
 
 class TrackerConfig(Section):
@@ -53,7 +55,7 @@ class CloserLookConfig(Section):
     """Side of an enlarged cut-out, in pixels; a multiple of 32."""
     person_threshold: OpenProbability = 0.3
     margin: float = Field(default=0.2, ge=0.0, le=2.0)
-    """Widening of a person's box on each side, as a share of its longer side: 0.2 makes squares 1.4 times as large."""
+    """Widening of a person's box on each side, as a share of its longer side: 0.2 makes it 1.4 times."""
     crops_per_look: Count = 4
     crops_per_second: float = Field(default=4.0, ge=0.0)
     """Budget on video; 0 switches it off there. Still pictures are not held to it."""
@@ -72,7 +74,7 @@ class VisionTrainConfig(Section):
     architecture: str = "yolo11n.yaml"
     """Any Ultralytics detection YAML that the start weights fit."""
     weights: str = "weights/yolo11n_coco_dequant_fp16.npz"
-    """Start weights with folded norms, ``.npz`` under Ultralytics' names; relative to the data sets' folder."""
+    """Folded start weights: a ``.npz`` under Ultralytics' names, or a bundle; relative to the data sets."""
     seed: int = 0
     steps: Count = 4500
     """Batches in all."""
@@ -123,7 +125,7 @@ class VisionConfig(Section):
     input_height: Count = 384
     """The network's picture for landscape video; turned for portrait. Multiples of 32."""
     still_size: Count = 640
-    """Side of the network's picture for still pictures and near-square video, a multiple of 32."""
+    """Side of the network's picture for stills and squarish video, a multiple of 32; small ones get less."""
     thresholds: dict[str, OpenProbability] = Field(default_factory=dict)
     """Calibrated probability from which a box counts, per class; classes not named keep the bundle's own."""
     nms_iou: Probability = 0.5

@@ -1,0 +1,101 @@
+"""What a file gives away without being listened to: rate, channels, length and bandwidth by class."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from vedette_audio.prepare.facts import Facts
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFormat:
+    """Formats of one class: shares of its clips, most common first, and the middle bandwidth."""
+
+    name: str
+    clips: int
+    rates: tuple[tuple[int, float], ...]
+    channels: tuple[tuple[str, float], ...]
+    lengths: tuple[tuple[float, float], ...]
+    bandwidth: float
+    odd: tuple[str, ...]
+    """What is rarer elsewhere: the cues by which a model may know the class without its sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cues:
+    """Formats of all classes, and how often format alone names the class.
+
+    ``named`` is the share of clips whose class is the most common one among all clips of the same format;
+    ``chance`` is the share of the largest class. Well above chance: a model can learn the file.
+    """
+
+    classes: tuple[ClassFormat, ...]
+    named: float
+    chance: float
+
+
+def format_cues(names: Sequence[str], facts: Sequence[Facts], rates: Sequence[int]) -> Cues:
+    """Cues of clips of the classes ``names``; ``rates``: their native rates in Hz."""
+    formats = [_format(clip, rate) for clip, rate in zip(facts, rates, strict=True)]
+    by_class: dict[str, list[int]] = defaultdict(list)
+    for number, name in enumerate(names):
+        by_class[name].append(number)
+    overall = [Counter(fmt[part] for fmt in formats) for part in range(3)]
+    classes = []
+    for name, members in sorted(by_class.items()):
+        counts = [Counter(formats[i][part] for i in members) for part in range(3)]
+        odd = tuple(
+            f"{word} {value} in {own / len(members):.0%}, elsewhere {rest:.0%}"
+            for part, word in enumerate(("rate", "channels", "length"))
+            for value, own in counts[part].items()
+            if (rest := (overall[part][value] - own) / max(1, len(names) - len(members)))
+            < own / len(members) - 0.3
+        )
+        bands = sorted(facts[i].bandwidth for i in members)
+        classes.append(
+            ClassFormat(
+                name,
+                len(members),
+                _shares(Counter(rates[i] for i in members)),
+                _shares(counts[1]),
+                _shares(Counter(round(facts[i].duration, 1) for i in members)),
+                bands[len(bands) // 2],
+                odd,
+            )
+        )
+    return Cues(tuple(classes), _named(names, facts, formats), max(map(len, by_class.values())) / len(names))
+
+
+def _format(clip: Facts, rate: int) -> tuple[str, str, str]:
+    voices = (
+        "mono"
+        if clip.channels == 1
+        else f"{clip.channels} (the same)"
+        if clip.one_voice
+        else f"{clip.channels}"
+    )
+    return f"{rate} Hz", voices, f"{clip.duration:.1f} s" if clip.duration < 10 else "10 s or more"
+
+
+def _named(names: Sequence[str], facts: Sequence[Facts], formats: Sequence[tuple[str, str, str]]) -> float:
+    """Each clip judged by the others of its format: a format of its own tells nothing."""
+    tables: dict[tuple[object, ...], Counter[str]] = defaultdict(Counter)
+    keys = [(*fmt, round(clip.bandwidth / 1000)) for fmt, clip in zip(formats, facts, strict=True)]
+    for key, name in zip(keys, names, strict=True):
+        tables[key][name] += 1
+    everywhere = Counter(names)
+    right = 0
+    for key, name in zip(keys, names, strict=True):
+        others = tables[key] - Counter([name]) or everywhere
+        right += max(others, key=lambda other: (others[other], other)) == name
+    return right / len(names)
+
+
+def _shares(counts: Counter[T]) -> tuple[tuple[T, float], ...]:
+    total = counts.total()
+    return tuple((value, round(count / total, 3)) for value, count in counts.most_common(4))

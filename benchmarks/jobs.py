@@ -89,17 +89,16 @@ def sound_of(file: Path) -> Any:
     return torch.from_numpy(np.concatenate(blocks))
 
 
-def vedette(file: Path, **audio_settings: Any) -> Times:
+def vedette(file: Path) -> Times:
     """Vedette's analysis with shipped models and default settings."""
     begin = time.perf_counter()
     import av
 
     from vedette.api import Analyzer, RecordingOptions
-    from vedette_base.config import AudioConfig
 
     with av.open(str(file)) as container:
         senses = "both" if container.streams.video else "audio"
-    analyzer = Analyzer(senses=senses, audio=AudioConfig(**audio_settings) if audio_settings else None)
+    analyzer = Analyzer(senses=senses)
     analyzer.run(file, RecordingOptions(end=1.0))  # loads and compiles the models
     began = time.perf_counter()
     analyzer.run(file)
@@ -108,26 +107,26 @@ def vedette(file: Path, **audio_settings: Any) -> Times:
 
 def command(file: Path) -> Times:
     """``vedette analyze`` as typed: from start to exit, with its report and every other file."""
-    began = time.perf_counter()
     with tempfile.TemporaryDirectory() as out:
-        code = "from vedette.cli import main; main()"
-        run = [sys.executable, "-c", code, "analyze", str(file), "--out", out]
-        subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
-    return 0.0, time.perf_counter() - began
+        return 0.0, _command("analyze", str(file), "--out", out)
 
 
-def every_window(file: Path) -> Times:
-    """Sound with every window scored."""
-    return vedette(file, impulse_gate=False)
+def help_page(file: Path) -> Times:
+    """``vedette --help``, from start to exit; the file is not read."""
+    del file
+    return 0.0, _command("--help")
 
 
-def gated_windows(file: Path) -> Times:
-    """Sound where the impulse gate skips windows that cannot hold a shot."""
-    return vedette(file, impulse_gate=True)
+def _command(*arguments: str) -> float:
+    """Seconds from start to exit."""
+    began = time.perf_counter()
+    run = [sys.executable, "-c", "from vedette.cli import main; main()", *arguments]
+    subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
 
 
 JOBS: dict[str, Callable[[Path], Times]] = {
-    job.__name__: job for job in (decode, plain, vedette, command, every_window, gated_windows)
+    job.__name__: job for job in (decode, plain, vedette, command, help_page)
 }
 
 
@@ -136,7 +135,7 @@ def peak_memory(name: str) -> int:
 
     Of this process by ``VmHWM``: unlike ``ru_maxrss`` it does not begin with that of the parent process.
     """
-    if name == command.__name__:
+    if name in (command.__name__, help_page.__name__):
         return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):

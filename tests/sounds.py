@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import av
 import numpy as np
 import numpy.typing as npt
+
+from vedette_base.statistics import thirds
 
 Floats = npt.NDArray[np.float32]
 HEAD = "path,source,task,label,fine,group,split,native_rate,duration_s,flag\n"
@@ -39,12 +42,12 @@ def write_data(folder: Path) -> Path:
     for split, seed in (("train", 10), ("val", 20)):
         for index in range(3):
             rows: list[tuple[str, str, str, str, Floats]] = [
-                ("set", "gunshot", "M4", f"m{split}{index}", a_bang(seed + index)),
-                ("set", "gunshot", "M16", f"n{split}{index}", a_bang(seed + index)),
-                ("set", "gunshot", "AK-47", f"a{split}{index}", a_bang(seed + index + 100)),
-                ("other", "gunshot", "gun", f"g{split}{index}", a_bang(seed + index + 200, 2.5, 2.0)),
-                ("other", "other", "rain", f"r{split}{index}", a_noise(rng, 2.5)),
-                ("other", "other", "dog", f"d{split}{index}", a_noise(rng, 0.7)),
+                ("set", "gunshot", "M4", _group("m", split, index), a_bang(seed + index)),
+                ("set", "gunshot", "M16", _group("n", split, index), a_bang(seed + index)),
+                ("set", "gunshot", "AK-47", _group("a", split, index), a_bang(seed + index + 100)),
+                ("other", "gunshot", "gun", _group("g", split, index), a_bang(seed + index + 200, 2.5, 2.0)),
+                ("other", "other", "rain", _group("r", split, index), a_noise(rng, 2.5)),
+                ("other", "other", "dog", _group("d", split, index), a_noise(rng, 0.7)),
             ]
             for source, label, fine, group, sound in rows:
                 path = f"{source}/{fine}/{split}{index}.flac"
@@ -53,6 +56,12 @@ def write_data(folder: Path) -> Path:
     manifest = folder / "manifest.csv"
     manifest.write_text(HEAD + "".join(lines))
     return manifest
+
+
+def _group(kind: str, split: str, third: int) -> str:
+    """A name that falls into a given third of ``val``: every third gets one recording of each kind."""
+    names = (f"{kind}{split}{number}" for number in itertools.count())
+    return next(name for name in names if thirds([name])[0] == third)
 
 
 def a_noise(rng: np.random.Generator, seconds: float) -> Floats:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.sounds import write_data
 from vedette_audio import export as exporting
@@ -84,6 +85,18 @@ def test_torch_reads_the_same_weights_from_the_bundle(made: Made) -> None:
     )
     openvino = open_engine(made.bundle, backend="openvino")
     assert np.abs(torch_engine.run(pictures)[0] - openvino.run(pictures)[0]).max() < 0.2
+
+
+def test_int8_weights_computed_in_floats_are_read_back_by_torch_too(made: Made, tmp_path: Path) -> None:
+    bundle = export(
+        made.run, tmp_path / "b", manifest=made.manifest, cache=made.cache, ladder=("int8_weights",)
+    )
+    assert bundle.card.precision == "bf16"
+    assert bundle.card.parity["way"] == "int8_weights"
+    weights, best = ir_weights(bundle), load_file(made.run / "best.safetensors")
+    folded = {name for name, _ in folded_network("test_resnet").named_parameters()}
+    assert folded <= set(weights)
+    assert np.abs(weights["fc.weight"] - best["fc.weight"].numpy()).max() < 0.01
 
 
 def test_onnx_is_written_on_request(made: Made) -> None:

@@ -18,6 +18,7 @@ from vedette_audio.features import (
     frame_mels,
     frames_in,
     log_mel,
+    mel_bank,
     samples_for,
 )
 from vedette_audio.torch_features import TorchLogMel
@@ -73,3 +74,15 @@ def test_frames_without_padding_are_counted_right() -> None:
     assert frame_mels(np.zeros(samples_for(188), np.float32)).shape == (MELS, 188)
     assert frame_mels(np.zeros(samples_for(188) - 1, np.float32)).shape == (MELS, 187)
     assert frame_mels(np.zeros(10, np.float32)).shape == (MELS, 0)
+
+
+def test_the_filter_bank_is_librosas() -> None:
+    bank = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=MELS, fmin=F_MIN, fmax=F_MAX)
+    assert mel_bank() == pytest.approx(bank, abs=1e-8)
+
+
+def test_a_frame_is_the_same_to_the_bit_however_many_are_made_at_once() -> None:
+    sound = np.random.default_rng(0).normal(0, 0.1, N_FFT + 99 * HOP).astype(np.float32)
+    whole = frame_mels(sound)
+    single = [frame_mels(sound[i * HOP : i * HOP + N_FFT]) for i in range(100)]
+    assert np.array_equal(whole, np.concatenate(single, axis=1))

@@ -131,7 +131,15 @@ def test_wrong_usage_exits_with_2(vedette: Command, tmp_path: Path, arguments: l
 
 
 @pytest.mark.parametrize(
-    "arguments", [["analyze"], ["analyze", "a.mp4", "--nonsense"], ["analyze", "a.mp4", "-j", "0"], ["watch"]]
+    "arguments",
+    [
+        ["analyze"],
+        ["analyze", "a.mp4", "--nonsense"],
+        ["analyze", "a.mp4", "-j", "0"],
+        ["watch"],
+        ["analyze", ""],
+        ["analyze", "rtsp://camera/1"],
+    ],
 )
 def test_an_unknown_option_is_wrong_usage_too(vedette: Command, arguments: list[str]) -> None:
     result = vedette(*arguments)

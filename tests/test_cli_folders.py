@@ -137,6 +137,25 @@ def test_the_same_recording_twice_is_analysed_once(vedette: Command, tmp_path: P
     assert (result.code, result.out.count("Report:"), result.err) == (0, 1, "")
 
 
+def test_results_of_another_recording_of_the_same_name_are_kept(
+    vedette: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still(tmp_path / "gate" / "a.png")
+    write_still(still(tmp_path / "yard" / "a.png"), width=80)
+    for camera, code in (("gate", 0), ("yard", 1), ("gate", 0)):
+        monkeypatch.chdir(tmp_path / camera)
+        result = vedette("analyze", "a.png", "--out", tmp_path / "res")
+        assert result.code == code, camera
+    manifest = (tmp_path / "res" / "a" / "manifest.json").read_text()
+    assert str(tmp_path) not in manifest  # results are handed on
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gate").rename(tmp_path / "moved")
+    assert "analysed before" in vedette("analyze", "moved/a.png", "--out", "res").out
+    write_still(tmp_path / "moved" / "a.png", width=90)  # changed where it lies: but it lies elsewhere now
+    refused = vedette("analyze", "moved/a.png", "--out", "res")
+    assert (refused.code, "another recording" in refused.said[0]) == (1, True)
+
+
 def test_a_recording_that_vanishes_during_the_run_is_named(vedette: Command, tmp_path: Path) -> None:
     gone, stays = clip(tmp_path / "a.mp4", 1.0), still(tmp_path / "b.png")
     analyzer: Analyzer = AnalyzerMaker()()

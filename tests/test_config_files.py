@@ -95,7 +95,7 @@ def test_an_unknown_key_is_reported_before_what_follows_from_it() -> None:
         ("[1, 2]", "must be 'key: value' lines, got list"),
         ("window: [1", "not YAML"),
         ("window: 2020-01-01", "window must be a valid number"),
-        ("impulse_gate: 1", "impulse_gate must be a valid boolean"),
+        ("train: {bf16: 1}", "train.bf16 must be a valid boolean"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_in_words(text: str, part: str) -> None:

@@ -144,9 +144,9 @@ def test_known_recordings_come_from_the_table_whatever_the_spelling() -> None:
 
 
 def test_the_estimate_on_the_public_set(datasets: Path) -> None:
-    """Against the groups of the public manifest, themselves an estimate; all nine folders give 0.75 and 0.78."""
+    """Against the public manifest's groups, themselves an estimate; all nine folders give 0.75 and 0.78."""
     with (datasets / "audio" / "manifest.csv").open(newline="") as file:
-        named = {Path(row["path"]).name: row["group"] for row in csv.DictReader(file) if row["fine"] == "M4"}
+        named = {Path(r["path"]).name: r["group"] for r in csv.DictReader(file) if r["fine"] == "M4"}
     root = datasets / "audio" / "kaggle_tuncer2021"
     found = [entry for entry in read_source(load_card("kaggle_tuncer2021"), root) if entry.fine == "M4"]
     facts = [measure(listen(root / entry.path)) for entry in found]

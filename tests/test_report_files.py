@@ -128,6 +128,9 @@ def test_a_pickle_dressed_as_a_timeline_is_refused(tmp_path: Path) -> None:
 
 def test_older_results_are_replaced_whole(tmp_path: Path) -> None:
     folder = write_results(make_analysis(None, name="first"), tmp_path / "out")
+    stale = json.loads((folder / "manifest.json").read_text("utf-8"))
+    stale["files"]["stale.txt"] = {}  # what the older results held besides, such as an annotated video
+    (folder / "manifest.json").write_text(json.dumps(stale), encoding="utf-8")
     (folder / "stale.txt").write_text("left over")
     write_results(make_analysis(None, name="second"), folder)
     assert {path.name for path in folder.iterdir()} == NAMES

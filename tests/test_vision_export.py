@@ -12,10 +12,11 @@ import torch
 from vedette_base.errors import DataError, ParityError
 from vedette_base.export import to_openvino
 from vedette_base.weights import weights_of
+from vedette_vision.calibrate import BASE_RATE, fit_maps, weapon_free
 from vedette_vision.dataset import Picture
 from vedette_vision.detector import Look
 from vedette_vision.evaluate import report
-from vedette_vision.export import BASE_RATE, Parity, calibrate
+from vedette_vision.export import Parity
 from vedette_vision.fakes import COLOURS, PaintedEngine
 from vedette_vision.labels import LABEL_IDS, OUTPUTS
 from vedette_vision.network import inference_network, load_folded
@@ -34,20 +35,17 @@ def look(**scores: float) -> Look:
     return Look(boxes, np.array(list(scores.values()), np.float32), classes)
 
 
-def examples() -> tuple[list[Picture], list[Look]]:
-    """Forty pictures of each class, scored around 0.7, with false scores around 0.2 on the others."""
+def examples() -> tuple[list[Picture], list[Look], list[Look]]:
+    """Forty pictures of each class, scored around 0.6, and forty empty ones scored around 0.2."""
     rng = np.random.default_rng(0)
-    pictures, looks = [], []
-    for label in OUTPUTS[:4]:
-        for _ in range(40):
-            pictures.append(shown(label))
-            noise = {name: float(rng.uniform(0.05, 0.35)) for name in OUTPUTS[:4]}
-            looks.append(look(**(noise | {label: float(rng.uniform(0.3, 0.9))})))
-    return pictures, looks
+    pictures = [shown(label) for label in OUTPUTS[:4] for _ in range(40)]
+    looks = [look(**{label: float(rng.uniform(0.3, 0.9))}) for label in OUTPUTS[:4] for _ in range(40)]
+    empty = [look(**{n: float(rng.uniform(0.05, 0.35)) for n in OUTPUTS[:4]}) for _ in range(40)]
+    return pictures, looks, empty
 
 
 def test_calibration_assumes_that_weapons_are_rare() -> None:
-    maps = calibrate(*examples())
+    maps = fit_maps(*examples())
     assert set(maps) == set(OUTPUTS[:4])
     for fitted in maps.values():
         assert fitted.base_rate == BASE_RATE
@@ -57,16 +55,39 @@ def test_calibration_assumes_that_weapons_are_rare() -> None:
         assert high > 0.5
 
 
-def test_a_firearm_of_another_type_is_no_false_alarm() -> None:
-    pictures, looks = examples()
-    plain = calibrate(pictures, looks)["long_gun"]
-    confused = calibrate([*pictures, *[shown("gun")] * 40], [*looks, *[look(long_gun=0.9)] * 40])["long_gun"]
-    assert confused == plain
+def test_all_weapons_share_one_map() -> None:
+    maps = fit_maps(*examples())
+    assert maps["knife"] == maps["long_gun"] == maps["pistol"]
 
 
 def test_a_class_without_pictures_cannot_be_calibrated() -> None:
-    with pytest.raises(DataError, match="cannot calibrate"):
-        calibrate([shown("knife")], [look(knife=0.5)])
+    with pytest.raises(DataError, match="cannot calibrate no_weapon: 0 pictures show it"):
+        fit_maps([shown("knife")] * 4, [look(knife=0.5)] * 4, [look(knife=0.1)] * 4)
+
+
+def test_the_part_of_a_picture_without_weapons_is_its_largest_strip(tmp_path: Path) -> None:
+    image = np.full((200, 400, 3), 50, np.uint8)
+    image[20:180, 40:140] = COLOURS["pistol"]
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    box = [LABEL_IDS["pistol"], 0.1, 0.1, 0.35, 0.9]
+    part = weapon_free(Picture(tmp_path / "a.png", "x", "a", np.array([box], np.float32)))
+    assert part is not None
+    assert part.shape[0] == 200
+    assert part.shape[1] in (259, 260)
+    assert (part == 50).all()
+
+
+def test_a_picture_filled_by_its_weapon_has_no_part_without(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((200, 200, 3), np.uint8))
+    box = [LABEL_IDS["knife"], 0.2, 0.2, 0.8, 0.8]
+    assert weapon_free(Picture(tmp_path / "a.png", "x", "a", np.array([box], np.float32))) is None
+
+
+def test_a_picture_without_labels_is_free_of_weapons_as_a_whole(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((200, 300, 3), np.uint8))
+    part = weapon_free(Picture(tmp_path / "a.png", "x", "a", np.empty((0, 5), np.float32)))
+    assert part is not None
+    assert part.shape == (200, 300, 3)
 
 
 class Painted(torch.nn.Module):

@@ -81,3 +81,12 @@ def test_a_covered_lens_a_dark_room_and_fog_see_little() -> None:
 
 def test_a_picture_of_one_pixel_has_a_quality() -> None:
     assert 0 <= picture_quality(np.zeros((1, 1), np.uint8)) <= 1
+
+
+def test_a_calm_scene_that_moves_is_looked_at_less_often() -> None:
+    gate = MotionGate(MotionConfig())
+    moved = np.ones((90, 160), bool)
+    gate.looked(np.zeros((90, 160), np.uint8), 1.0)
+    assert gate.wants_look(moved, 1.2)
+    assert not gate.wants_look(moved, 1.2, calm=True)
+    assert gate.wants_look(moved, 1.4, calm=True)

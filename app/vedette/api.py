@@ -18,7 +18,7 @@ from vedette.sources import open_source
 from vedette_audio.scorer import AudioScorer
 from vedette_base.bundle import Bundle, load_bundle
 from vedette_base.config import AudioConfig, FusionConfig, VisionConfig
-from vedette_base.engine import Backend
+from vedette_base.engine import Backend, processors
 from vedette_base.errors import InputError
 from vedette_base.score import (
     AUDIO_LABELS,
@@ -105,7 +105,7 @@ class Analyzer:
         sensitivity: ``low`` (fewer false alarms), ``normal`` or ``high`` (fewer misses).
         senses: which senses to use.
         backend: ``auto``, ``openvino`` or ``torch``.
-        threads: processor threads for the models; None leaves it to the engine.
+        threads: processor threads for each model; None leaves room for decoding and for the other sense.
 
     Raises:
         BundleError: a model is missing, damaged, or not one for sound or picture.
@@ -132,6 +132,8 @@ class Analyzer:
         fusion = (fusion or FusionConfig()).with_sensitivity(sensitivity)
         self.fusion_config = _with_base_rates(fusion, self.bundles)
         self._backend: Backend = backend
+        if threads is None and senses == "both":
+            threads = max(1, processors() // 2)
         self._threads = threads
         self._audio: AudioScorer | None = None
         self._vision: VisionScorer | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from vedette.analysis import Analysis
 from vedette.api import Analyzer, OnProgress, Senses, Sensitivity
@@ -19,7 +21,9 @@ from vedette.report.files import check_replaceable, read_manifest, write_results
 from vedette.workers import run_in_workers
 from vedette_base.config import AudioConfig, FusionConfig, VisionConfig, load_config
 from vedette_base.engine import Backend
-from vedette_base.errors import ConfigError, MediaError, VedetteError
+from vedette_base.errors import ConfigError, MediaError, OutputError, VedetteError
+
+PLACE: Final = "place"  # key of the manifest's record of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ def run_job(
             earlier = finished_before(job, analyzer.fingerprint, output)
             if earlier is not None:
                 return Outcome(job, earlier=earlier)
+        _refuse_anothers(job)
         check_replaceable(job.folder)
         analysis = analyzer.run(job.path, job.options, on_progress=on_progress, stop=stop)
         write_results(
@@ -73,13 +78,16 @@ def run_job(
             job.folder,
             clips=output.clips and analysis.complete,
             annotate=output.annotate and analysis.complete,
-            run=run_record(job, analyzer.fingerprint, output),
+            run=run_record(job, analyzer.fingerprint, output) | {PLACE: _place(job.path)},
             cards={medium: bundle.card for medium, bundle in analyzer.bundles.items()},
             reopen=reopen_file(job.path, **job.options.reading()),
             stop=stop,
         )
     except VedetteError as error:
         return Outcome(job, analysis=analysis, error=error)
+    except MemoryError:
+        hint = "fewer --jobs need less memory; very large pictures need much"
+        return Outcome(job, analysis=analysis, error=MediaError(f"{job.path}: not enough memory", hint=hint))
     return Outcome(job, analysis=analysis)
 
 
@@ -92,7 +100,8 @@ def finished_before(job: Job, fingerprint: str, output: Output) -> dict[str, Any
     manifest = read_manifest(job.folder)
     if manifest is None or not manifest.get("complete"):
         return None
-    if manifest.get("run") != run_record(job, fingerprint, output):
+    asked = {key: value for key, value in (manifest.get("run") or {}).items() if key != PLACE}
+    if asked != run_record(job, fingerprint, output):
         return None
     try:
         sizes = {name: (job.folder / name).stat().st_size for name in manifest["files"]}
@@ -103,6 +112,27 @@ def finished_before(job: Job, fingerprint: str, output: Output) -> dict[str, Any
         return None  # a file was changed or cut since
     same = manifest["input"].get("sha256") == recording_hash(job.options.files(job.path))
     return events if same else None
+
+
+def _refuse_anothers(job: Job) -> None:
+    """Refuse to replace results of another recording, which only has the same name, say of another camera.
+
+    A recording that was changed where it lies, or moved as it is, is still the same.
+    """
+    manifest = read_manifest(job.folder) or {}
+    place = (manifest.get("run") or {}).get(PLACE)
+    if place is None or place == _place(job.path):
+        return
+    if manifest["input"].get("sha256") != recording_hash(job.options.files(job.path)):
+        raise OutputError(
+            f"{job.folder} holds the results of another recording, {manifest['input'].get('path')}",
+            hint="choose another folder with --out",
+        )
+
+
+def _place(path: Path) -> str:
+    """Stands for where a recording lies, which results that are handed on need not tell."""
+    return hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:16]
 
 
 def run_record(job: Job, fingerprint: str, output: Output) -> dict[str, Any]:

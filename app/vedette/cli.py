@@ -11,11 +11,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -101,7 +101,8 @@ def main() -> None:
         raise SystemExit(130) from None
     except OSError as error:  # a full disk under stdout, say; what concerns a recording is a VedetteError
         tell(f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or it fails again at exit
+        with suppress(OSError):  # stdout may be no file at all
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or it fails again at exit
         raise SystemExit(1) from None
 
 
@@ -116,9 +117,23 @@ def _root(
         raise typer.Exit
 
 
+def local_path(text: str) -> Path:
+    """A path as it was typed; an empty one (of an unset variable, say) must not become the current folder."""
+    if not text:
+        raise typer.BadParameter("the name of a recording is empty")
+    if re.match(r"[a-z][a-z0-9+.-]+://", text):
+        raise typer.BadParameter(f"{text} is an address: download the recording first")
+    return Path(text)
+
+
 @app.command()
 def analyze(
-    recordings: Annotated[list[Path], typer.Argument(help="Recordings, pictures, or folders of them.")],
+    recordings: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=local_path, metavar="RECORDING...", help="Recordings, pictures, or folders of them."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("vedette-out"),
     start: Annotated[float | None, typer.Option(help="Begin at this second.")] = None,
     end: Annotated[float | None, typer.Option(help="Stop at this second.")] = None,
@@ -277,12 +292,10 @@ def plan_jobs(recordings: list[Path], out: Path, options: RecordingOptions, *, s
     Raises:
         InputError: options that belong to one recording, given with several.
     """
-    from vedette.jobs import Job, plan, recordings_in
-    from vedette.sources import order_pieces
+    from vedette.jobs import plan, plan_sequence
 
     if sequence:
-        pieces = order_pieces(recordings_in(recordings))
-        return [Job(pieces[0], out / pieces[0].stem, replace(options, sequence=tuple(pieces[1:])))]
+        return [plan_sequence(recordings, out, options)]
     planned = plan(recordings, out, options)
     own = {"--audio": options.audio_file, "--recorded-at": options.recorded_at}
     given = [name for name, value in own.items() if value is not None]

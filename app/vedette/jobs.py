@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vedette.recording import RecordingOptions
 from vedette.report.files import read_manifest
-from vedette.sources import find_recordings
+from vedette.sources import find_recordings, order_pieces
 from vedette_base.errors import MediaError
 
 
@@ -44,20 +44,22 @@ def plan(inputs: Sequence[Path], out: Path, options: RecordingOptions | None = N
     ]
 
 
-def recordings_in(inputs: Sequence[Path]) -> list[Path]:
-    """The recordings that files and folders stand for, each once.
+def plan_sequence(inputs: Sequence[Path], out: Path, options: RecordingOptions | None = None) -> Job:
+    """One job for the numbered pieces of a recording; its results are named for the first.
 
     Raises:
         MediaError: a folder without a single recording.
     """
-    return list(dict.fromkeys(path for path, _ in _found(inputs)))
+    pieces = order_pieces(dict.fromkeys(path for path, _ in _found(inputs)))
+    whole = replace(options or RecordingOptions(), sequence=tuple(pieces[1:]))
+    return Job(pieces[0], out / pieces[0].stem, whole)
 
 
 def _found(inputs: Sequence[Path]) -> list[tuple[Path, Path]]:
     """Recordings, each with its path relative to where results go."""
     found: list[tuple[Path, Path]] = []
     for given in inputs:
-        if not given.is_dir():
+        if not os.path.isdir(given):
             found.append((given, Path(given.name)))
             continue
         inside = find_recordings(given, passed_over=lambda folder: read_manifest(folder) is not None)

@@ -12,8 +12,8 @@ from vedette_base.media import MediaItem
 from vedette_base.score import Medium, ScoreBlock
 
 WAITING: Final[dict[Medium, int]] = {"audio": 64, "vision": 2}
-"""Items that may wait for a scorer. Sound is scored some seconds at a time while pictures go on, and is small;
-a picture may be 50 MB."""
+"""Items that may wait for a scorer. Sound is small, and scored some seconds at a time while pictures go on; a
+picture may be 50 MB."""
 
 
 class Scorer(Protocol):

@@ -7,6 +7,7 @@ padded with zeros) within 1e-4; ``torch_features.py`` is the same on torch, for 
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -64,9 +65,9 @@ def mel_hertz() -> npt.NDArray[np.float64]:
 
     Slaney's scale: linear to 1 kHz, then 6.4-fold per 27 mels.
     """
-    ends = [h * 3 / 200 if h < 1000 else 15 + 27 * np.log(h / 1000) / np.log(6.4) for h in (F_MIN, F_MAX)]
-    mels = np.linspace(*ends, MELS + 2)
-    return np.where(mels < 15, mels * 200 / 3, 1000 * np.exp((mels - 15) * np.log(6.4) / 27))
+    low, high = F_MIN * 3 / 200, 15 + 27 * math.log(F_MAX / 1000, 6.4)
+    mels = np.linspace(low, high, MELS + 2)
+    return np.asarray(np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27)), np.float64)
 
 
 def frame_mels(samples: Floats) -> Floats:
@@ -85,8 +86,8 @@ def frame_mels(samples: Floats) -> Floats:
 def _bands(power: Floats) -> Floats:
     """``power @ mel_bank().T`` for spectra ``(n, 1 + N_FFT // 2)``, shape ``(n, MELS)``.
 
-    A matrix product would be 99 % zeros, its sums would depend on n, and the threads that a BLAS library starts
-    for it would spin between the small blocks of a stream: as much processor time as all of decoding.
+    A matrix product would be 99 % zeros, its sums would depend on n, and the threads that a BLAS library
+    starts for it would spin between the blocks of a stream: as much processor time as decoding takes.
     """
     rising, falling, starts = _slopes()
     inside = power[:, starts[0] : starts[-1]]

@@ -79,6 +79,7 @@ class SceneMaker:
             label = np.array([name == GUNSHOT for name in AUDIO_LABELS], np.float32)
             return Placed(sound, onset), label, label, {_SYNTHETIC_SHOT}
         typed = chance < self._config.synthetic_share + self._config.typed_share
+        typed = bool(self._typed) and (typed or not self._untyped)  # a data set may have only one of the two
         clip = _pick(self._typed if typed else self._untyped, rng)
         sound = self._cache.sound(clip)
         peaks = self._peaks.get(clip.path)

@@ -22,7 +22,16 @@ from vedette_base.errors import BundleError, InputError, MissingDependencyError
 from vedette_base.telemetry import load_openvino
 from vedette_base.weights import ir_weights, read_ir
 
-__all__ = ["Backend", "Engine", "cache_folder", "check_outputs", "has_cuda", "ir_weights", "open_engine"]
+__all__ = [
+    "Backend",
+    "Engine",
+    "cache_folder",
+    "check_outputs",
+    "has_cuda",
+    "ir_weights",
+    "open_engine",
+    "processors",
+]
 
 Backend = Literal["auto", "openvino", "torch"]
 Batch = npt.NDArray[np.float32]
@@ -200,6 +209,11 @@ def check_outputs(card: Card, shapes: Sequence[tuple[int, ...]]) -> None:
     if not fits:
         text = ", ".join("x".join("?" if size < 0 else str(size) for size in shape) for shape in shapes)
         raise BundleError(f"{card.name!r} names {wanted} labels, which its outputs ({text}) do not fit")
+
+
+def processors() -> int:
+    """Processors this process may use; a container often has fewer than the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_cuda() -> bool:

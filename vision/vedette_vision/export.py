@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ import numpy as np
 import torch
 
 from vedette_base.bundle import Bundle, Card, Precision, write_bundle
-from vedette_base.calibration import CalibrationMap, fit_platt
 from vedette_base.config import VisionConfig
 from vedette_base.engine import Engine
-from vedette_base.errors import DataError, ParityError
+from vedette_base.errors import ParityError
 from vedette_base.export import FASTEST_FIRST, export_bundle, save_onnx, to_openvino
 from vedette_base.score import VISION_LABELS
 from vedette_base.statistics import CALIBRATION, TEST, thirds
 from vedette_vision.boxes import PAD_GRAY, Floats, Letterbox, decode
+from vedette_vision.calibrate import calibrate
 from vedette_vision.dataset import Picture, data_hash, load_pictures
 from vedette_vision.detector import Look, WeaponDetector
 from vedette_vision.evaluate import look_at, report
@@ -38,13 +39,9 @@ FLOAT_LAYERS = (r".*model\.23/.*", r".*model\.23\.dfl.*")
 """The last sums and the box decoding of the head: pixel coordinates do not fit 8 bits."""
 LICENCE = "AGPL-3.0-or-later (network and start weights by Ultralytics)"
 
-BASE_RATE = 0.05
-"""Share of pictures with a weapon of each class that calibration assumes. On ``val`` every second picture
-shows a pistol; probabilities made for that would see one in every shadow of a street."""
-FLOOR = 0.02
-"""Best scores below this say "nothing found", and do not bend the map for those above."""
-THRESHOLD = 0.5
-"""Calibrated probability from which a class counts: 19 times as likely with such a weapon as without."""
+THRESHOLD = 0.35
+"""Calibrated probability from which a class counts: ten times as likely with such a weapon as without. Low,
+because on video three looks must agree, and how probable they are decides what becomes of it."""
 
 
 def export(
@@ -71,6 +68,7 @@ def export(
         DataError: no such run or data. ParityError: no precision gives what the network gives.
     """
     config = config or VisionConfig()
+    architecture = load_checkpoint(run / checkpoint)["architecture"]
     network = folded(load_network(run / checkpoint))
     judged = load_pictures(dataset_root, "val")
     size = (config.input_width, config.input_height)
@@ -83,7 +81,7 @@ def export(
         name="vision",
         task="vision",
         version=version,
-        architecture="yolo11n.yaml",
+        architecture=architecture,
         labels=OUTPUTS,
         input={"order": "RGB", "range": [0, 1], "pad": PAD_GRAY, "sizes_of": 32, "layout": "NCHW"},
         training=_training(run),
@@ -97,8 +95,9 @@ def export(
         "precisions": precisions,
         "ignored_patterns": FLOAT_LAYERS,
     }
-    draft = export_bundle(folder.parent / f".{folder.name}.draft", card, model, **arguments)
-    return _finished(draft, folder, judged, config)
+    with tempfile.TemporaryDirectory(prefix="vedette-vision-") as work:
+        draft = export_bundle(Path(work) / "draft", card, model, **arguments)
+        return _finished(draft, folder, judged, config)
 
 
 def load_network(checkpoint: Path) -> Any:
@@ -167,45 +166,13 @@ def calibration_inputs(pictures: Sequence[Picture], size: tuple[int, int]) -> li
     return [letterboxed(p, size)[0] for p in _spread(pictures, CALIBRATION_INPUTS)]
 
 
-def calibrate(pictures: Sequence[Picture], looks: Sequence[Look]) -> dict[str, CalibrationMap]:
-    """Per class, a map from a picture's best score to the probability that it shows such a thing.
-
-    Pictures are weighted so that ``BASE_RATE`` of them show it. Platt's map, because it keeps the order of
-    scores everywhere: an isotonic map is flat at its ends. A firearm of another or of unknown type is no
-    evidence on the chance of a false alarm: such pictures are left out.
-
-    Raises:
-        DataError: a class that is on every picture, or on none.
-    """
-    maps: dict[str, CalibrationMap] = {}
-    best = np.stack([look.best() for look in looks])
-    for column, name in enumerate(VISION_LABELS):
-        truth = np.array([p.shows(name) for p in pictures])
-        known = truth | ~np.array([p.shows(*_ALIKE.get(name, ())) for p in pictures])
-        positive, negative = truth.sum(), (known & ~truth).sum()
-        if not positive or not negative:
-            raise DataError(f"cannot calibrate {name}: it is on {positive} of {len(truth)} pictures")
-        weights = np.where(truth, BASE_RATE / positive, (1 - BASE_RATE) / negative) * (positive + negative)
-        used = known & (best[:, column] >= FLOOR)
-        fitted = fit_platt(best[used, column], truth[used], weights=weights[used])
-        maps[name] = fitted.model_copy(update={"base_rate": BASE_RATE})
-    return maps
-
-
-_ALIKE: Mapping[str, tuple[str, ...]] = {
-    "knife": ("weapon",),
-    "long_gun": ("pistol", "gun", "weapon"),
-    "pistol": ("long_gun", "gun", "weapon"),
-}
-"""What makes a picture without a class no proof of its absence, or of a false alarm."""
-
-
 def _finished(draft: Bundle, folder: Path, pictures: Sequence[Picture], config: VisionConfig) -> Bundle:
     """Calibrate and measure the exported engine itself, complete the card, put the bundle in place."""
-    looks = look_at(WeaponDetector(draft, config, backend="openvino"), pictures)
+    detector = WeaponDetector(draft, config, backend="openvino")
+    looks = look_at(detector, pictures)
     third = thirds([p.group for p in pictures])
     fitted = [i for i, part in enumerate(third) if part == CALIBRATION]
-    maps = calibrate([pictures[i] for i in fitted], [looks[i] for i in fitted])
+    maps = calibrate(detector, [pictures[i] for i in fitted], [looks[i] for i in fitted])
     tested = [i for i, part in enumerate(third) if part == TEST]
     held = [pictures[i] for i in tested], [looks[i] for i in tested]
     metrics = {
@@ -214,11 +181,7 @@ def _finished(draft: Bundle, folder: Path, pictures: Sequence[Picture], config: 
     }
     thresholds = dict.fromkeys(VISION_LABELS, THRESHOLD)
     card = draft.card.model_copy(update={"calibration": maps, "metrics": metrics, "thresholds": thresholds})
-    bundle = write_bundle(folder, card, {name: draft.folder / name for name in draft.card.files})
-    for file in draft.folder.iterdir():
-        file.unlink()
-    draft.folder.rmdir()
-    return bundle
+    return write_bundle(folder, card, {name: draft.folder / name for name in draft.card.files})
 
 
 def _spread(pictures: Sequence[Picture], count: int) -> list[Picture]:

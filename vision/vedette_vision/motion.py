@@ -40,9 +40,7 @@ class MotionGate:
         difference -= np.int16(np.median(difference))
         return np.asarray(np.abs(difference) > self._config.pixel_change)
 
-    def wants_look(
-        self, moving: npt.NDArray[np.bool_] | None, time: float, *, calm: bool = False
-    ) -> bool:
+    def wants_look(self, moving: npt.NDArray[np.bool_] | None, time: float, *, calm: bool = False) -> bool:
         """Whether to look at a picture at this time (seconds); ``calm`` where the last look gave no hint."""
         if not self._config.enabled or moving is None:
             return True

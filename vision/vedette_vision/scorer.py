@@ -121,7 +121,7 @@ class VisionScorer:
 
     def _hinted(self, look: Look) -> bool:
         """Whether anything on the picture resembles a weapon."""
-        return bool((look.scores[np.isin(look.classes, _WEAPONS)] >= self.config.closer_look.trigger).any())
+        return bool(look.best()[_WEAPONS].max() >= self.config.motion.calm_below)
 
     def _small(self, frame: Frame) -> npt.NDArray[np.uint8]:
         """The grey picture for gate and quality, of the gate's width at the picture's own shape."""

@@ -27,7 +27,7 @@ _STYLE = """
 .train { fill: var(--accent); } .val { fill: var(--high); } .bar { fill: var(--sound); }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr)); gap: 14px; }
 .sheet img { width: 100%; height: 96px; image-rendering: auto; display: block; border-radius: 4px; }
-.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .3em 0 .8em; }
+.dot { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .3em 0 .8em; }
 """
 
 
@@ -77,8 +77,8 @@ def _class_table(classes: Sequence[ClassSummary]) -> str:
             'height="14"/></svg></td></tr>'
         )
     return (
-        '<p class="note">clips: <span class="key" style="background:var(--accent)"></span>train '
-        '<span class="key" style="background:var(--high)"></span>val</p><table class="bars"><thead><tr>'
+        '<p class="note">clips: <span class="dot" style="background:var(--accent)"></span>train '
+        '<span class="dot" style="background:var(--high)"></span>val</p><table class="bars"><thead><tr>'
         "<th>source</th><th>class</th><th>label</th><th>train</th><th>val</th><th>recordings train</th>"
         f"<th>recordings val</th><th></th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )

@@ -124,10 +124,10 @@ def _files(folder: Path, passed_over: Callable[[Path], bool], seen: set[str]) ->
     except OSError:
         yield folder
         return
-    for entry in sorted(entries, key=Path.is_symlink):  # where both lead to a folder, its own place is better
+    for entry in sorted(entries, key=os.path.islink):  # where both lead to a folder, its own place is better
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if os.path.isdir(entry):  # unlike Path.is_dir it never raises: in /proc, say
             yield from _files(entry, passed_over, seen)
         elif entry.suffix.lower() in ENDINGS:
             yield entry

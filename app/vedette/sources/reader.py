@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,6 +22,7 @@ from vedette.sources.frames import Converter, Orientation, RecordedFrame
 from vedette.sources.opening import second_zero
 from vedette.sources.picture import SKIPPABLE, Outlook, PictureClock, Sampler
 from vedette.sources.sound import SoundClock
+from vedette_base.engine import processors
 from vedette_base.media import AudioBlock, Progress
 from vedette_base.score import Medium
 
@@ -105,7 +105,7 @@ class Reader:
             picture = max(1, video.width * video.height * 2)
             slow = self._plan.still or 1 / self._period() < SLOW
             video.thread_type = "SLICE" if slow else "AUTO"
-            video.thread_count = max(1, min(_cores(), 16, DECODED_AHEAD // picture))
+            video.thread_count = max(1, min(processors(), 16, DECODED_AHEAD // picture))
 
     def _period(self) -> float:
         video = self._plan.video
@@ -241,12 +241,6 @@ class Reader:
             return False
         seen = [self._seen.get(t.index, -math.inf) for t in self._tracks if t.index not in self._over]
         return min(seen, default=math.inf) > limit + 1.0 or max(self._seen.values()) > limit + LATE
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1  # macOS and Windows
 
 
 def track_length(track: Stream) -> float | None:

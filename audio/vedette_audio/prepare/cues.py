@@ -30,8 +30,9 @@ class ClassFormat:
 class Cues:
     """Formats of all classes, and how often format alone names the class.
 
-    ``named`` is the share of clips whose class is the most common one among all clips of the same format;
-    ``chance`` is the share of the largest class. Well above chance: a model can learn the file.
+    ``named`` is how often a clip has the class of another one drawn among those of its format (rate,
+    channels, length, bandwidth in kHz), ``chance`` the same among all. Well above chance: a model can learn
+    the file.
     """
 
     classes: tuple[ClassFormat, ...]
@@ -68,7 +69,8 @@ def format_cues(names: Sequence[str], facts: Sequence[Facts], rates: Sequence[in
                 odd,
             )
         )
-    return Cues(tuple(classes), _named(names, facts, formats), max(map(len, by_class.values())) / len(names))
+    keys = [(*fmt, round(clip.bandwidth / 1000)) for fmt, clip in zip(formats, facts, strict=True)]
+    return Cues(tuple(classes), _guessed(names, keys), _guessed(names, [0] * len(names)))
 
 
 def _format(clip: Facts, rate: int) -> tuple[str, str, str]:
@@ -82,17 +84,14 @@ def _format(clip: Facts, rate: int) -> tuple[str, str, str]:
     return f"{rate} Hz", voices, f"{clip.duration:.1f} s" if clip.duration < 10 else "10 s or more"
 
 
-def _named(names: Sequence[str], facts: Sequence[Facts], formats: Sequence[tuple[str, str, str]]) -> float:
-    """Each clip judged by the others of its format: a format of its own tells nothing."""
-    tables: dict[tuple[object, ...], Counter[str]] = defaultdict(Counter)
-    keys = [(*fmt, round(clip.bandwidth / 1000)) for fmt, clip in zip(formats, facts, strict=True)]
+def _guessed(names: Sequence[str], keys: Sequence[object]) -> float:
+    """How often a clip has the class of another one drawn among those of the same key; alone: among all."""
+    both, same = Counter(zip(keys, names, strict=True)), Counter(keys)
+    everywhere, count = Counter(names), max(1, len(names) - 1)
+    right = 0.0
     for key, name in zip(keys, names, strict=True):
-        tables[key][name] += 1
-    everywhere = Counter(names)
-    right = 0
-    for key, name in zip(keys, names, strict=True):
-        others = tables[key] - Counter([name]) or everywhere
-        right += max(others, key=lambda other: (others[other], other)) == name
+        others = same[key] - 1
+        right += (both[key, name] - 1) / others if others else (everywhere[name] - 1) / count
     return right / len(names)
 
 

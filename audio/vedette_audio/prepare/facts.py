@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
 
 from vedette_audio.prepare.fingerprint import Print, fingerprint
 from vedette_audio.prepare.listen import Sound
@@ -106,7 +107,7 @@ def bandwidth(samples: Floats, rate: int) -> float:
     size = 2 * round(rate / 50)  # bins of 25 Hz
     frames = _frames(samples, size, size)
     window = np.hanning(size).astype(np.float32)
-    power = np.square(np.abs(np.fft.rfft(frames * window, axis=1))).max(axis=0)
+    power = np.square(np.abs(scipy.fft.rfft(frames * window, axis=1))).max(axis=0)
     tens = power[: power.size // 4 * 4].reshape(-1, 4).mean(axis=1)
     if tens.max() <= 0:
         return 0.0
@@ -128,7 +129,7 @@ def impulse_db(low: Floats) -> float:
 
 def _powers(low: Floats) -> Floats:
     frames = _frames(low, _N_FFT, _HOP) * np.hanning(_N_FFT).astype(np.float32)
-    return np.square(np.abs(np.fft.rfft(frames, axis=1))).astype(np.float32)
+    return np.asarray(np.square(np.abs(scipy.fft.rfft(frames, axis=1))), np.float32)
 
 
 def _frames(samples: Floats, size: int, hop: int) -> Floats:

@@ -21,7 +21,8 @@ def write_manifest(prepared: Prepared, out: Path) -> tuple[Path, ...]:
     """The manifest, and beside it the tables of twins and recordings and all findings as JSON.
 
     Returns:
-        The files written: ``NAME.csv``, ``NAME.twins.csv``, ``NAME.recordings.csv``, ``NAME.findings.json``.
+        The files written: ``NAME.csv``, ``NAME.twins.csv``, ``NAME.findings.json`` and, where recordings were
+        estimated, ``NAME.recordings.csv``.
 
     Raises:
         OutputError: a file cannot be written.
@@ -49,20 +50,18 @@ def write_manifest(prepared: Prepared, out: Path) -> tuple[Path, ...]:
         for i, entry in enumerate(prepared.entries)
     ))  # fmt: skip
     found = findings(prepared)
-    beside = [
+    twins, recordings, all_of_it = (
         out.with_name(f"{out.stem}.{name}") for name in ("twins.csv", "recordings.csv", "findings.json")
-    ]
-    twins, joints = found["twins"], found["recordings_estimated"]
-    write_table(
-        beside[0], ("kind", "first", "second", "classes", "similarity", "offset_s", "shared_s"), twins
     )
-    write_table(
-        beside[1],
-        tuple(joints[0]) if joints else ("group",),
-        ({**joint, "rates": " ".join(map(str, joint["rates"]))} for joint in joints),
-    )
-    write_json(beside[2], found)
-    return (out, *beside)
+    columns = ("kind", "first", "second", "classes", "similarity", "offset_s", "shared_s")
+    write_table(twins, columns, found["twins"])
+    write_json(all_of_it, found)
+    joints = found["recordings_estimated"]
+    if not joints:
+        return out, twins, all_of_it
+    lines = ({**joint, "rates": " ".join(map(str, joint["rates"]))} for joint in joints)
+    write_table(recordings, tuple(joints[0]), lines)
+    return out, twins, all_of_it, recordings
 
 
 def write_json(path: Path, found: dict[str, Any]) -> None:
@@ -129,7 +128,7 @@ def words(prepared: Prepared) -> Iterator[str]:
         usual = f", {sorted(steps)[len(steps) // 2]:.1f} dB apart in the middle" if steps else ""
         yield f"recordings estimated: {len(prepared.joints)} runs of numbers{usual}; see the recordings table"
     cues = prepared.cues
-    yield (f"format alone names the class of {cues.named:.0%} of the clips (largest class {cues.chance:.0%})")
+    yield f"format alone guesses the class of {cues.named:.0%} of the clips (blindly {cues.chance:.0%})"
     marks: dict[str, list[str]] = {}
     for cls in cues.classes:
         for odd in cls.odd:

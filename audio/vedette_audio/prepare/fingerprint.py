@@ -86,14 +86,13 @@ def align(one: Print, two: Print) -> Match:
 
 
 def _landmarks(low: Floats, rate: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    from scipy.fft import rfft
     from scipy.ndimage import maximum_filter
 
     padded = np.pad(low, (0, max(0, _N_FFT - low.size)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _N_FFT)[::_HOP]
     top = int(_TOP_HZ * _N_FFT / rate)
-    power = np.log(
-        np.abs(np.fft.rfft(frames * np.hanning(_N_FFT).astype(np.float32), axis=1))[:, 4:top] + 1e-6
-    )
+    power = np.log(np.abs(rfft(frames * np.hanning(_N_FFT).astype(np.float32), axis=1))[:, 4:top] + 1e-6)
     power -= power.mean(axis=0)  # a steady hum has no place in time
     times, bins = np.nonzero((power == maximum_filter(power, (7, 15))) & (power > 0.5))
     wanted = max(10, round(_PEAKS_PER_S * low.size / rate))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -90,9 +91,10 @@ def listen_to(
         DataError: a file is broken and ``skip_broken`` is off; nothing but silence is left.
     """
     kept, facts, broken, silent = [], [], [], []
+    place = root.resolve()  # which need not exist yet: "out/../clips" is only a name until it does
     for number, entry in enumerate(entries):
         tell(number, len(entries))
-        sound = listen(root / entry.path, heard_s=heard_s)
+        sound = listen(Path(os.path.normpath(place / entry.path)), heard_s=heard_s)
         if sound.fault:
             broken.append((entry.path, sound.fault))
             continue

@@ -99,8 +99,6 @@ class AudioConfig(Section):
     """Shortest time between two onsets; an MG-42 fires every 0.05 s."""
     burst_gap: Seconds = 1.0
     """Shots closer than this belong to one burst."""
-    impulse_gate: bool = False
-    """Skip windows without any impulse before the network sees them."""
     silence_dbfs: float = Field(default=-90.0, ge=-200.0, le=-20.0)
     """Sound below this peak level is digital silence: not observed."""
     silence_span: Delay = 0.5

@@ -30,7 +30,9 @@ class MotionConfig(Section):
     forced_look: Seconds = 2.0
     """Longest time without a look, so that a still gunman is seen."""
     calm_pause: Seconds = 0.4
-    """Least time between looks at what moves while nothing resembles a weapon (see ``closer_look.trigger``)."""
+    """Least time between looks at what moves while nothing in the last one resembled a weapon."""
+    calm_below: OpenProbability = 0.1
+    """Uncalibrated score from which something does."""
 
 
 class TrackerConfig(Section):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from vedette_base.config import MotionConfig
-from vedette_vision.motion import MotionGate, picture_quality
+from vedette_vision.motion import MotionGate, percentiles, picture_quality
 
 RNG = np.random.default_rng(0)
 SCENE = RNG.integers(40, 220, (90, 160)).astype(np.uint8)
@@ -90,3 +91,10 @@ def test_a_calm_scene_that_moves_is_looked_at_less_often() -> None:
     assert gate.wants_look(moved, 1.2)
     assert not gate.wants_look(moved, 1.2, calm=True)
     assert gate.wants_look(moved, 1.4, calm=True)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16])
+def test_counted_percentiles_are_numpys(kind: type) -> None:
+    for size in (1, 2, 7, 14_400):
+        values = RNG.integers(0, 256, size).astype(kind) - (100 if kind is np.int16 else 0)
+        assert percentiles(values, 2, 50, 90, 98) == pytest.approx(np.percentile(values, (2, 50, 90, 98)))

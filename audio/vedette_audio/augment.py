@@ -89,8 +89,13 @@ class Channel:
         if peak > 0:
             level = 10 ** (rng.uniform(*self.config.gain_db) / 20)
             sound = sound * np.float32(level / peak)
-        if rng.random() < 0.15:
+        if rng.random() < self.config.limiter:
             sound = _gain_control(sound, rng)
+        if (
+            rng.random() < self.config.limiter / 2
+        ):  # a telephone near a muzzle: all that is loud is equally loud
+            peak, drive = float(np.abs(sound).max()), rng.uniform(2.0, 25.0)
+            sound = np.tanh(sound * np.float32(drive / max(peak, 1e-6))) * np.float32(peak)
         if rng.random() < 0.6:  # the noise floor of a microphone: no band is ever quite empty
             floor = 10 ** (rng.uniform(-85, -40) / 20)
             sound = sound + np.float32(floor) * rng.standard_normal(sound.size, np.float32)

@@ -179,7 +179,7 @@ class WeaponTrack:
     Attributes:
         id: number of the track within its recording, stable while the track lives.
         label: one of the picture classes.
-        probability: calibrated probability of the best look.
+        probability: calibrated probability that it is such a weapon, from the looks that agree.
         start, end: first and last time it was seen, seconds.
         peak_time: time of the best look; ``peak_box`` is its box in full-size pixels.
         looks: how many frames agreed.

@@ -2,7 +2,7 @@
 
 Validation pictures are no fair sample of what a camera sees: every second one shows a pistol. So positives
 and negatives are weighted to a stated base rate, and negatives are made: the largest part of each picture
-that holds no label. Three weapons share one map, because a third of ``val`` has 30 long guns, and a map fitted
+that holds no label. Three weapons share one map, because a third of ``val`` has 30 long guns: a map fitted
 to so few said 0.86 of what a wet pavement scores.
 """
 

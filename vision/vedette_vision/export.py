@@ -39,8 +39,8 @@ FLOAT_LAYERS = (r".*model\.23/.*", r".*model\.23\.dfl.*")
 """The last sums and the box decoding of the head: pixel coordinates do not fit 8 bits."""
 LICENCE = "AGPL-3.0-or-later (network and start weights by Ultralytics)"
 
-THRESHOLD = 0.35
-"""Calibrated probability from which a class counts: ten times as likely with such a weapon as without. Low,
+THRESHOLD = 0.2
+"""Calibrated probability from which a class counts: five times as likely with such a weapon as without. Low,
 because on video three looks must agree, and how probable they are decides what becomes of it."""
 
 

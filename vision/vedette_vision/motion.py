@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +39,7 @@ class MotionGate:
         if self._seen is None or self._seen.shape != gray.shape:
             return None
         difference = gray.astype(np.int16) - self._seen
-        difference -= np.int16(np.median(difference))
+        difference -= np.int16(percentiles(difference, 50)[0])
         return np.asarray(np.abs(difference) > self._config.pixel_change)
 
     def wants_look(self, moving: npt.NDArray[np.bool_] | None, time: float, *, calm: bool = False) -> bool:
@@ -58,9 +60,19 @@ class MotionGate:
 
 def picture_quality(gray: Gray) -> float:
     """How well a camera sees, 0..1, from its small grey picture: darkness, a covered lens, blur lower it."""
-    low, bright, high = (float(v) for v in np.percentile(gray, (2, 90, 98)))
+    low, bright, high = percentiles(gray, 2, 90, 98)
     contrast = (high - low - COVERED_SPREAD) / (CLEAR_SPREAD - COVERED_SPREAD)
     light = (bright - DARK_LEVEL) / (LIT_LEVEL - DARK_LEVEL)
     edges = np.abs(cv2.Laplacian(gray, cv2.CV_16S, ksize=1))
-    sharp = (float(np.percentile(edges, 98)) - BLUR_EDGE) / (SHARP_EDGE - BLUR_EDGE)
+    sharp = (percentiles(edges, 98)[0] - BLUR_EDGE) / (SHARP_EDGE - BLUR_EDGE)
     return float(np.clip(min(contrast, light, sharp), LEAST_QUALITY, 1.0))
+
+
+def percentiles(values: npt.NDArray[np.integer[Any]], *ranks: float) -> list[float]:
+    """The same as ``np.percentile`` of small whole numbers, by counting: it runs on every picture."""
+    least = int(values.min())
+    below = np.bincount((values.ravel() - least).astype(np.intp)).cumsum()
+    places = np.asarray(ranks) / 100 * (values.size - 1)
+    low = np.searchsorted(below, np.floor(places), "right")
+    high = np.searchsorted(below, np.ceil(places), "right")
+    return [float(v) for v in least + low + (high - low) * (places % 1)]

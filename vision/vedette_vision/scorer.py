@@ -102,7 +102,7 @@ class VisionScorer:
                 look = self._look(frame, moving)
                 self._scores = self._calibrated(self._allowed(look, frame))
                 tracks = self._tracker.update(frame.time, self._detections(look, frame))
-                self._calm = not self._hinted(look)
+                self._calm = bool(self._scores[_WEAPONS].max() < self.config.tracker.keep_probability)
             else:
                 tracks = self._tracker.hold(frame.time)
         score = Score(
@@ -118,10 +118,6 @@ class VisionScorer:
         self._until = max(self._until, frame.time)
         observed = Segment(begin, frame.time + (0.0 if frame.still else self._period))
         return ScoreBlock("vision", self._until, score, tracks=tuple(tracks), observed=(observed,))
-
-    def _hinted(self, look: Look) -> bool:
-        """Whether anything on the picture resembles a weapon."""
-        return bool(look.best()[_WEAPONS].max() >= self.config.motion.calm_below)
 
     def _small(self, frame: Frame) -> npt.NDArray[np.uint8]:
         """The grey picture for gate and quality, of the gate's width at the picture's own shape."""

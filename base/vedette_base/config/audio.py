@@ -20,6 +20,8 @@ class AudioAugmentConfig(Section):
     band_limit_hz: tuple[float, float] = (3400.0, 16000.0)
     gain_db: tuple[float, float] = (-30.0, 6.0)
     clipping: Probability = 0.2
+    limiter: Probability = 0.35
+    """Chance of a recorder's automatic gain; half as often everything loud is pressed to one level."""
     codec: Probability = 0.2
     reverberation: Probability = 0.35
     distance: Probability = 0.2
@@ -91,8 +93,9 @@ class AudioConfig(Section):
     hop: Seconds = 0.5
     batch: Count = 8
     """Windows per network call for recordings; live sound runs as it comes."""
-    threshold: OpenProbability = 0.5
-    """Calibrated probability from which a window holds a shot."""
+    threshold: OpenProbability = 0.35
+    """Calibrated probability from which a window holds a shot (if an onset is in it, too): twice the share of
+    shots in the calibration set."""
     type_threshold: OpenProbability = 0.3
     """Below it for every type, a shot is of an unknown firearm."""
     refractory: Seconds = 0.045

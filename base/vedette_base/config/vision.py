@@ -30,9 +30,8 @@ class MotionConfig(Section):
     forced_look: Seconds = 2.0
     """Longest time without a look, so that a still gunman is seen."""
     calm_pause: Seconds = 0.4
-    """Least time between looks at what moves while nothing in the last one resembled a weapon."""
-    calm_below: OpenProbability = 0.1
-    """Uncalibrated score from which something does."""
+    """Least time between looks at what moves while nothing in the last one could be a weapon
+    (``tracker.keep_probability``)."""
 
 
 class TrackerConfig(Section):
@@ -41,7 +40,7 @@ class TrackerConfig(Section):
     match_iou: Probability = 0.2
     match_distance: float = Field(default=1.5, ge=0.0, le=20.0)
     """Or: centres at most this many box sizes apart (tiny boxes hardly overlap)."""
-    keep_probability: OpenProbability = 0.15
+    keep_probability: OpenProbability = 0.08
     """Calibrated probability from which a box continues a track; what starts one is the class's threshold."""
     max_gap: Seconds = 2.0
     """Seconds a track lives on unseen."""
@@ -61,7 +60,7 @@ class CloserLookConfig(Section):
     crops_per_look: Count = 4
     crops_per_second: float = Field(default=4.0, ge=0.0)
     """Budget on video; 0 switches it off there. Still pictures are not held to it."""
-    trigger: OpenProbability = 0.05
+    trigger: OpenProbability = 0.15
     """A first score this weak (uncalibrated) asks for a closer look at whoever is there."""
 
     @field_validator("size")
@@ -78,7 +77,7 @@ class VisionTrainConfig(Section):
     weights: str = "weights/yolo11n_coco_dequant_fp16.npz"
     """Folded start weights: a ``.npz`` under Ultralytics' names, or a bundle; relative to the data sets."""
     seed: int = 0
-    steps: Count = 4500
+    steps: Count = 2300
     """Batches in all."""
     minutes: float = Field(default=0.0, ge=0.0)
     """Ends the training by the clock, with the schedule fitted to it; 0: by ``steps`` alone."""

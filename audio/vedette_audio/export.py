@@ -165,7 +165,10 @@ def measure(bundle: Bundle, validation: Validation, reference: Floats, way: Way)
     clips = validation.clips
     truth = np.array([clip.shot for clip in clips])
     known = 0 < truth.sum() < truth.size
-    area = (lambda s: float(roc_auc_score(truth, s[:, -1]))) if known else (lambda s: 0.0)
+
+    def area(scores: Floats) -> float:
+        return float(roc_auc_score(truth, scores[:, -1])) if known else 0.0
+
     difference = np.abs(found - reference)
     return Parity(
         way,

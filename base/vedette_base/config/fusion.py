@@ -76,7 +76,7 @@ class FusionConfig(Section):
     vision_weight: float = Field(default=1.0, ge=0.0, le=10.0)
     clip: float = Field(default=8.0, gt=0.0, le=50.0)
     """Largest log-likelihood ratio one sense may bring, either way."""
-    coincidence: float = Field(default=2.0, ge=0.0, le=20.0)
+    coincidence: float = Field(default=3.0, ge=0.0, le=20.0)
     """Added in full when both senses are sure, and in proportion when less."""
     audio_base_rate: OpenProbability = 0.2
     """Share of positives in the calibration set of the sound model; set from its card."""

@@ -86,6 +86,7 @@ def observed(blocks: list[ScoreBlock]) -> tuple[Segment, ...]:
     return merge_segments([span for block in blocks for span in block.observed], join=1e-6)
 
 
+WEAK = 0.092  # peak of a blast that `LoudMeansShot` gives a quarter
 SOUND = with_shots(noise(7.3), [1.2, 4.4, 4.52, 6.9])
 SOUND[round(2.0 * SAMPLE_RATE) : round(2.9 * SAMPLE_RATE)] = 0.0
 SOUND[round(5.0 * SAMPLE_RATE) : round(5.2 * SAMPLE_RATE)] = 0.0
@@ -216,6 +217,16 @@ def test_twelve_hundred_rounds_a_minute_are_counted() -> None:
 def test_the_echo_of_a_shot_is_not_a_second_shot() -> None:
     sound = with_shots(with_shots(noise(6.0), [3.0]), [3.18], peak=0.15)
     assert [s.time for b in hear(sound) for s in b.shots] == pytest.approx([3.0], abs=0.01)
+
+
+@pytest.mark.parametrize(("gap", "counted"), [(0.8, True), (3.0, False)])
+def test_a_weaker_blast_counts_soon_after_a_shot(gap: float, counted: bool) -> None:
+    """Between both thresholds a blast is a shot only when another one has just been heard."""
+    weak = with_shots(noise(12.0), [3.0 + gap], peak=WEAK)
+    assert [shot for block in hear(weak) for shot in block.shots] == []
+    both = [shot.time for block in hear(with_shots(weak, [3.0], peak=0.3)) for shot in block.shots]
+    assert len(both) == 1 + counted
+    assert both[0] == pytest.approx(3.0, abs=0.05)
 
 
 def test_noise_that_the_network_does_not_call_a_shot_has_no_onsets() -> None:

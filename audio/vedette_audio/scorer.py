@@ -262,7 +262,7 @@ class AudioScorer:
     def _shots(self, run: _Run, begin: float, end: float, heard: float) -> list[Shot]:
         """Onsets from ``begin`` to ``end`` (seconds of the run) that the windows around them call shots."""
         config = self._config
-        if not any(window.scores[-1] >= config.threshold for window in run.scored):
+        if not any(window.scores[-1] >= self._threshold(run.start + begin) for window in run.scored):
             return []
         sound, grid = run.sound(begin - onsets.BEFORE / 1000, min(end + onsets.AFTER / 1000, heard))
         first, last = round(begin * 1000) - grid, round(end * 1000) - grid
@@ -274,9 +274,15 @@ class AudioScorer:
             if not around:
                 continue
             scores = np.median([window.scores for window in around], axis=0)
-            if scores[-1] >= config.threshold:
+            if scores[-1] >= self._threshold(run.start + time):
                 found.append(self._shot(run.start + time, scores))
         return found
+
+    def _threshold(self, time: float) -> float:
+        """Probability from which a blast at ``time`` is a shot: lower soon after another one."""
+        config = self._config
+        follows = self._last_shot is not None and time - self._last_shot <= config.follow
+        return config.follow_threshold if follows else config.threshold
 
     def _shot(self, time: float, scores: Floats) -> Shot:
         if self._last_shot is None or time - self._last_shot > self._config.burst_gap:

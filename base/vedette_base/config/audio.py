@@ -96,6 +96,9 @@ class AudioConfig(Section):
     threshold: OpenProbability = 0.35
     """Calibrated probability from which a window holds a shot (if an onset is in it, too): twice the share of
     shots in the calibration set."""
+    follow_threshold: OpenProbability = 0.2
+    """The same for ``follow`` seconds after a shot: who has fired once is likelier to fire again."""
+    follow: Delay = 1.0
     type_threshold: OpenProbability = 0.3
     """Below it for every type, a shot is of an unknown firearm."""
     refractory: Seconds = 0.045
@@ -110,6 +113,10 @@ class AudioConfig(Section):
 
     @model_validator(mode="after")
     def _windows_leave_no_holes(self) -> AudioConfig:
+        if self.follow_threshold > self.threshold:
+            raise ValueError(
+                f"follow_threshold must be at most threshold {self.threshold}, got {self.follow_threshold}"
+            )
         if self.hop > self.window:
             raise ValueError(f"hop must be at most the window of {self.window} s, got {self.hop}")
         return self

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 
@@ -49,6 +49,14 @@ def when_begun(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]]
     return set_up
 
 
+@pytest.fixture
+def not_ignored() -> Iterator[None]:
+    """Under nohup SIGHUP is ignored, and the command keeps to that: here it must not be."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
@@ -63,6 +71,7 @@ def press(*numbers: int) -> Callable[[], None]:
     return act
 
 
+@pytest.mark.usefixtures("not_ignored")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_was_found_is_written_and_done_again_by_the_next_run(
     vedette: Command, tmp_path: Path, when_begun: Callable[[Callable[[], None]], None], number: int

@@ -13,6 +13,7 @@ from typing import Any, Final
 from vedette.sources.ahead import ReadAhead
 from vedette.sources.damage import Damage
 from vedette.sources.frames import RecordedFrame
+from vedette.sources.memory import give_back
 from vedette.sources.playback import Part, Playback
 from vedette.sources.probe import Probed, examine
 from vedette.sources.recorder import Placed, place_pieces
@@ -71,6 +72,7 @@ class FileSource:
         paths = paths if Path(path) in paths else [Path(path), *paths]
         pieces = [examine(p, sound_track=main_track) for p in paths]
         separate = None if audio_file is None else examine(Path(audio_file), sound_track=audio_track)
+        give_back()  # each piece was open for a moment
         placed, remarks = place_pieces(pieces)
         self._info = _describe(placed, separate, audio_offset, recorded_at)
         self._damage = Damage()
@@ -112,6 +114,7 @@ class FileSource:
     def close(self) -> None:
         """Stop reading and free the files. May be called again."""
         self._ahead.close()
+        give_back()
 
     def __enter__(self) -> FileSource:
         return self

@@ -17,12 +17,12 @@ from vedette_audio.classify import GunshotClassifier
 from vedette_audio.evaluate import AudioReport, evaluate, evaluate_into_card
 from vedette_audio.export import Parity, export
 from vedette_audio.network import build_network, folded_network
-from vedette_audio.scorer import check_card
-from vedette_audio.train import train
+from vedette_audio.scorer import check_card, torch_network
+from vedette_audio.train import Trainer, train
 from vedette_base.bundle import Bundle, load_bundle
 from vedette_base.config import AudioTrainConfig
 from vedette_base.engine import ir_weights, open_engine
-from vedette_base.errors import DataError, ParityError
+from vedette_base.errors import ConfigError, DataError, ParityError
 from vedette_base.probe import run_probe
 from vedette_base.score import AUDIO_LABELS, FIREARMS
 
@@ -174,3 +174,33 @@ def test_figures_name_recordings_and_intervals_and_go_into_the_card(made: Made) 
     card = evaluate_into_card(made.manifest, made.bundle, cache=made.cache, samples=20).card
     assert card.metrics["val"]["clips"] == 15
     assert load_bundle(made.bundle.folder).card.metrics == card.metrics
+
+
+def test_a_bundle_can_be_trained_on(made: Made, tmp_path: Path) -> None:
+    """Fine-tuning starts from what the bundle hears, with norms that work."""
+    config = AudioTrainConfig(
+        architecture="test_resnet",
+        weights=str(made.bundle.folder),
+        epochs=1,
+        crops=8,
+        batch=4,
+        evaluate_every=1,
+        bf16=False,
+        average=0.0,
+    )
+    trainer = Trainer(config, made.manifest, tmp_path / "run", cache=made.cache)
+    picture = torch.rand(3, 1, 128, 188)
+    backbone = trainer.student.backbone.eval()
+    with torch.no_grad():
+        started = backbone(picture).numpy()
+    engine = open_engine(made.bundle, backend="torch", network=torch_network(made.bundle.card))
+    np.testing.assert_allclose(started, engine.run(picture.numpy())[0], atol=1e-3)
+    norms = [m for m in backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert not any(torch.all(norm.running_mean == 0) for norm in norms if norm.running_mean is not None)
+    assert (trainer.run() / "best.safetensors").is_file()
+
+
+def test_a_bundle_of_another_architecture_is_not_trained_on(made: Made, tmp_path: Path) -> None:
+    config = AudioTrainConfig(architecture="resnet18", weights=str(made.bundle.folder))
+    with pytest.raises(ConfigError, match="test_resnet"):
+        Trainer(config, made.manifest, tmp_path / "run", cache=made.cache)

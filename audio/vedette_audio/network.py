@@ -105,6 +105,19 @@ def fold_norms(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
     Which convolution feeds which norm is seen by running one input of ``shape`` through it, so any timm
     network goes. Raises InputError where a norm follows something else.
     """
+    pairs = convolutions_before_norms(network, shape)
+    for name, module in list(network.named_modules()):
+        if isinstance(module, nn.BatchNorm2d):
+            _fold(network, name, module, pairs[name])
+    return network
+
+
+def convolutions_before_norms(network: nn.Module, shape: tuple[int, ...]) -> dict[str, nn.Conv2d]:
+    """Name of each batch norm and the convolution whose output it takes, seen on one input of ``shape``.
+
+    Raises:
+        InputError: a norm follows something else.
+    """
     network.eval()
     made_by: dict[int, tuple[nn.Conv2d, Tensor]] = {}
     pairs: dict[str, nn.Conv2d] = {}
@@ -118,7 +131,7 @@ def fold_norms(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         if id(inputs[0]) in made_by:
             pairs[names[module]] = made_by[id(inputs[0])][0]
 
-    norms = [m for m in names if isinstance(m, nn.BatchNorm2d)]
+    norms = [module for module in names if isinstance(module, nn.BatchNorm2d)]
     hooks = [m.register_forward_hook(remember) for m in names if isinstance(m, nn.Conv2d)]
     hooks += [norm.register_forward_pre_hook(look_up) for norm in norms]
     with torch.no_grad():
@@ -128,8 +141,7 @@ def fold_norms(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
     for norm in norms:
         if names[norm] not in pairs:
             raise InputError(f"norm {names[norm]!r} does not follow a convolution: it cannot be folded")
-        _fold(network, names[norm], norm, pairs[names[norm]])
-    return network
+    return pairs
 
 
 def _fold(network: nn.Module, name: str, norm: nn.BatchNorm2d, conv: nn.Conv2d) -> None:

@@ -29,6 +29,7 @@ from vedette_audio.features import N_FFT, frames_in, samples_for
 from vedette_audio.network import Student, build_network, initial_weights
 from vedette_audio.scenes import Scene, SceneMaker
 from vedette_audio.torch_features import TorchLogMel, to_picture
+from vedette_audio.unfold import from_bundle, give_norms_work
 from vedette_audio.validation import Validation
 from vedette_base.config import AudioTrainConfig
 from vedette_base.errors import ConfigError, DataError
@@ -36,6 +37,7 @@ from vedette_base.media import SAMPLE_RATE
 from vedette_base.score import FIREARMS
 
 _TYPES = len(FIREARMS)
+_EXAMPLES = 8  # batches from which the norms of a bundle take their statistics
 _AVERAGE_EVERY = 4  # steps: adding every one costs 7 % of the run
 _MAY_CHANGE = {"epochs", "minutes", "evaluate_every", "save_minutes"}
 Log = Callable[[dict[str, Any]], None]
@@ -72,9 +74,12 @@ class Trainer:
         self.short_scenes = SceneMaker(training, sounds, config, samples_for(frames // 2))
         self.validation = Validation([clip for clip in clips if clip.split == "val"], sounds, frames)
         self.teacher = teaching.Teacher.load(config.teacher) if config.teacher else None
-        backbone = build_network(
-            config.architecture, weights=initial_weights(config.pretrained, config.weights)
-        )
+        weights = initial_weights(config.pretrained, config.weights)
+        bundled = weights is not None and Path(weights).is_dir()
+        if weights is not None and bundled:
+            backbone = from_bundle(config.architecture, weights)
+        else:
+            backbone = build_network(config.architecture, weights=weights)
         self.student = Student(
             backbone,
             len(self.scenes.fine_names),
@@ -82,6 +87,11 @@ class Trainer:
             teaching.EMBEDDING if self.teacher else 0,
         )
         self.student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.mel = TorchLogMel(center=False)
+        self.progress = _Progress()
+        self.steps_per_epoch = math.ceil(config.crops / config.batch)
+        if bundled:
+            give_norms_work(self.student.backbone, (self._example(step) for step in range(_EXAMPLES)))
         self.average = _tensors(self.student, copy=True)
         decayed = [p for p in self.student.parameters() if p.ndim > 1]
         plain = [p for p in self.student.parameters() if p.ndim <= 1]
@@ -92,9 +102,6 @@ class Trainer:
             ],
             lr=config.learning_rate,
         )
-        self.mel = TorchLogMel(center=False)
-        self.progress = _Progress()
-        self.steps_per_epoch = math.ceil(config.crops / config.batch)
 
     # -- one step ------------------------------------------------------------------------------------------
 
@@ -103,6 +110,9 @@ class Trainer:
         rng = np.random.default_rng((self.config.seed, step))
         scenes = self.short_scenes if self.share() < self.config.short_share else self.scenes
         return [scenes.draw(rng) for _ in range(self.config.batch)]
+
+    def _example(self, step: int) -> Tensor:
+        return self.pictures(torch.from_numpy(np.stack([scene.sound for scene in self.batch(step)])), step)
 
     def pictures(self, sounds: Tensor, step: int) -> Tensor:
         """Network input of ``sounds``, sometimes with bands and times blanked."""

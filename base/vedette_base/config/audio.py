@@ -38,7 +38,7 @@ class AudioTrainConfig(Section):
     pretrained: bool = False
     """Start from timm's ImageNet weights; needs the network or ``weights``."""
     weights: str | None = None
-    """File of initial weights (``.safetensors``), or None."""
+    """Initial weights: a ``.safetensors`` file, or a bundle folder to fine-tune from; or None."""
     seed: int = 0
     epochs: Count = 50
     minutes: float | None = Field(default=None, gt=0.0)

@@ -33,7 +33,7 @@ place=$room/$checkout
 chmod 755 "$room"
 
 clean_up() {
-    for folder in $binds /dev /proc; do
+    for folder in $binds /sys /dev/pts /dev /proc; do
         umount "$room/$folder" 2>/dev/null || true
     done
     if [ "$keep" = yes ]; then
@@ -66,7 +66,9 @@ for name in PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_DEFAULT_TIMEO
 done
 
 mount --bind /dev "$room/dev"
+mount --bind /dev/pts "$room/dev/pts"
 mount -t proc proc "$room/proc"
+mount --bind -o ro /sys "$room/sys"
 for folder in $binds; do
     mkdir -p "$room/$folder"
     mount --bind -o ro "$folder" "$room/$folder"

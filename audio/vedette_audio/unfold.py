@@ -51,9 +51,9 @@ def from_bundle(architecture: str, folder: str | Path) -> nn.Module:
 def give_norms_work(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Give norms that pass everything through the statistics of what they see, leaving the function as it is.
 
-    Mean and variance over ``batches``, ``(n, 1, mels, frames)`` each, become the running statistics; scale
-    and offset undo them. In training, when a norm uses its batch's statistics, the network then starts where the
-    bundle ended instead of far off.
+    Mean and variance over ``batches``, each ``(n, 1, mels, frames)``, become the running statistics, and
+    scale and offset undo them. In training, when a norm uses its batch's statistics, the network then starts
+    where the bundle ended instead of far off.
     """
     seen: dict[nn.BatchNorm2d, list[Tensor]] = {}
 

@@ -204,3 +204,9 @@ def test_a_bundle_of_another_architecture_is_not_trained_on(made: Made, tmp_path
     config = AudioTrainConfig(architecture="resnet18", weights=str(made.bundle.folder))
     with pytest.raises(ConfigError, match="test_resnet"):
         Trainer(config, made.manifest, tmp_path / "run", cache=made.cache)
+
+
+def test_a_run_of_another_kind_is_refused_in_one_line(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"image_size": 512}')
+    with pytest.raises(DataError, match="not of a sound training"):
+        export(tmp_path, tmp_path / "bundle", manifest=made.manifest, cache=made.cache)

@@ -32,10 +32,7 @@ def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
 @pytest.fixture
 def demo(root: Path) -> list[object]:
     """Arguments for the seconds of the demo recording in which its first burst falls."""
-    recording = root / "data" / "demo" / "demo.mp4"
-    if not recording.exists():
-        pytest.skip("needs data/demo")
-    return [recording, "--start", 7, "--end", 11.5]
+    return [root / "data" / "demo" / "demo.mp4", "--start", 7, "--end", 11.5]
 
 
 def test_everything_promised_is_written(vedette: Command, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vedette_base.bundle import Bundle, Card, load_bundle, shipped_bundles
+from vedette_base.bundle import Bundle, Card, load_bundle
 from vedette_base.config import VisionConfig
 from vedette_base.errors import BundleError, InputError
 from vedette_vision.detector import ImageFrame, WeaponDetector, input_size, people_worth_it
@@ -123,8 +123,6 @@ def test_the_configuration_overrides_the_bundles_threshold_class_by_class() -> N
 
 
 def test_the_shipped_detector_runs_on_any_picture() -> None:
-    if "vision" not in shipped_bundles():
-        pytest.skip("no vision bundle in this checkout yet")
     shipped = WeaponDetector(load_bundle("vision"), threads=1)
     noise = np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8)
     assert all(0 <= d.probability <= 1 for d in shipped.detect(noise, 0.0))

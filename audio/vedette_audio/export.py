@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
@@ -122,7 +123,7 @@ def export(
         DataError: no finished run, or no such data. ParityError: no precision gives what the network gives.
     """
     run, manifest = Path(run), Path(manifest)
-    config = AudioTrainConfig.model_validate_json(_read(run / "config.json"))
+    config = _config(run / "config.json")
     best = json.loads(_read(run / "best.json"))
     data = _Data(config, manifest, Path(cache) if cache else run / "cache")
     network = build_network(best["architecture"], weights=run / "best.safetensors").eval()
@@ -264,6 +265,16 @@ def _short_log(path: Path, most: int = 12) -> list[dict[str, Any]]:
     lines = [line for line in lines if "val" in line]
     keep = np.linspace(0, len(lines) - 1, min(most, len(lines))).astype(int)
     return [lines[i] for i in sorted(set(keep.tolist()))]
+
+
+def _config(path: Path) -> AudioTrainConfig:
+    try:
+        return AudioTrainConfig.model_validate_json(_read(path))
+    except ValidationError as error:
+        first = ".".join(map(str, error.errors()[0]["loc"]))
+        raise DataError(
+            f"{path} is not of a sound training: {first}", hint="name a run of vedette train audio"
+        ) from error
 
 
 def _read(path: Path) -> str:

@@ -54,8 +54,6 @@ class AudioTrainConfig(Section):
     """Seconds of sound per training example."""
     short_share: Probability = 0.5
     """First share of the run that trains on chunks half as long, which takes half the time per step."""
-    folds: Count = 5
-    """Folds of grouped cross-validation, whole recordings held out."""
     shot_share: Probability = 0.5
     """Share of scenes that hold a shot."""
     typed_share: Probability = 0.6
@@ -99,8 +97,6 @@ class AudioConfig(Section):
     follow_threshold: OpenProbability = 0.2
     """The same for ``follow`` seconds after a shot: who has fired once is likelier to fire again."""
     follow: Delay = 1.0
-    type_threshold: OpenProbability = 0.3
-    """Below it for every type, a shot is of an unknown firearm."""
     refractory: Seconds = 0.045
     """Shortest time between two onsets; an MG-42 fires every 0.05 s."""
     burst_gap: Seconds = 1.0

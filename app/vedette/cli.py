@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vedette.cli_data import data_app
-from vedette.cli_models import evaluate_app, export_app, train_app
+from vedette.cli_evaluate import evaluate_app
+from vedette.cli_export import export_app
+from vedette.cli_train import train_app
 from vedette.messages import complain, tell
 from vedette_base.errors import InputError, VedetteError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,21 @@ def test_int8_weights_computed_in_floats_are_read_back_by_torch_too(made: Made, 
     folded = {name for name, _ in folded_network("test_resnet").named_parameters()}
     assert folded <= set(weights)
     assert np.abs(weights["fc.weight"] - best["fc.weight"].numpy()).max() < 0.01
+
+
+def test_the_first_layers_can_stay_in_floats(made: Made, tmp_path: Path) -> None:
+    bundle = export(
+        made.run, tmp_path / "b", manifest=made.manifest, cache=made.cache, ladder=("mixed",), scenes=8
+    )
+    assert (bundle.card.precision, bundle.card.parity["way"]) == ("bf16", "mixed")
+    layers = bundle.model.read_text()
+    quantised = set(re.findall(r'name="__module\.([^"/]+)/[^"]*/fq_weights_1"', layers))
+    assert "layer4.0.conv1" in quantised
+    assert not {name for name in quantised if name.startswith(("conv1", "layer1", "fc"))}
+    pictures = np.random.default_rng(0).standard_normal((3, 1, 128, 188)).astype(np.float32)
+    torch_engine = open_engine(bundle, backend="torch", network=torch_network(bundle.card))
+    found = open_engine(bundle, backend="openvino").run(pictures)[0]
+    assert np.abs(torch_engine.run(pictures)[0] - found).max() < 0.2
 
 
 def test_onnx_is_written_on_request(made: Made) -> None:

@@ -124,3 +124,16 @@ def test_the_shipped_network_has_one_output_per_label() -> None:
         assert network.eval()(torch.zeros(SHAPE)).shape == (2, len(AUDIO_LABELS))
     assert network.conv1.weight.shape[1] == 1  # type: ignore[union-attr,index]
     assert np.isclose(float(network.drop_rate), 0.0)  # type: ignore[arg-type]
+
+
+def test_a_continuation_can_be_told_to_keep_what_a_shot_is(manifest: Path, tmp_path: Path) -> None:
+    first = train(tiny(), manifest, tmp_path / "first", cache=tmp_path / "cache")
+    lines: list[dict[str, Any]] = []
+    settings = tiny(weights=str(first), predecessor=str(first), epochs=1)
+    train(settings, manifest, tmp_path / "next", cache=tmp_path / "cache", log=lines.append)
+    assert lines[-1]["loss"]["remembered"] > 0
+
+
+def test_a_run_in_mixed_precision_can_be_measured(manifest: Path, tmp_path: Path) -> None:
+    run = train(tiny(bf16=True, epochs=1), manifest, tmp_path / "run", cache=tmp_path / "cache")
+    assert json.loads((run / "best.json").read_text())["auroc"] >= 0

@@ -13,8 +13,8 @@ from vedette_base.calibration import (
     CalibrationMap,
     IsotonicMap,
     PlattMap,
-    best_map,
     calibration_error,
+    choose_map,
     fit_isotonic,
     fit_platt,
     logistic,
@@ -80,15 +80,69 @@ def test_weights_count_like_repetition() -> None:
 
 
 def test_the_better_map_is_chosen_on_held_out_groups() -> None:
-    raw, truth = stepped()
-    assert best_map(raw, truth, groups_of(raw.size)).kind == "isotonic"
+    raw, truth = stepped(2000)
+    found = choose_map(raw, truth, groups_of(raw.size)).map
+    assert found.kind == "isotonic"
+    assert found.held_out is not None
+    assert found.held_out.log_loss["isotonic"] < found.held_out.log_loss["platt"]
+    assert found.held_out.brier["isotonic"] < found.held_out.brier["platt"]
     raw, truth = skewed(400)
-    assert best_map(raw, truth, groups_of(raw.size)).kind == "platt"
+    assert choose_map(raw, truth, groups_of(raw.size)).map.kind == "platt"
 
 
-def test_one_group_cannot_choose_and_gets_platt() -> None:
-    raw, truth = stepped()
-    assert best_map(raw, truth, ["only"] * raw.size).kind == "platt"
+def test_what_a_recording_looks_like_is_not_learnt_from_itself() -> None:
+    """Scores that name the recording, truth that is the recording's: only held-out groups show the fraud."""
+    random = np.random.default_rng(0)
+    names = np.repeat(np.arange(20), 30)
+    raw = np.clip(0.025 + names / 20 + random.uniform(-0.01, 0.01, names.size), 0, 1)
+    truth = (random.permutation(20) < 10)[names]
+    found = choose_map(raw, truth, [f"recording {i}" for i in names]).map
+    assert fit_isotonic(raw, truth).apply(raw)[truth].mean() > found.apply(raw)[truth].mean()
+    assert found.kind == "platt"
+
+
+def test_a_choice_says_what_each_map_lost_and_shows_unseen_probabilities() -> None:
+    raw, truth = skewed(400)
+    choice = choose_map(raw, truth, groups_of(raw.size))
+    losses = choice.map.held_out
+    assert losses is not None
+    assert (losses.groups, losses.positive_groups) == (10, 10)
+    assert choice.held_out is not None
+    assert losses.brier[choice.map.kind] == pytest.approx(np.square(choice.held_out - truth).mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize("names", [["only"] * 200, ["with"] * 100 + ["without"] * 100])
+def test_too_few_groups_cannot_choose_and_get_platt(names: list[str]) -> None:
+    raw = np.linspace(0.1, 0.9, 200)
+    choice = choose_map(raw, np.arange(200) < 100, names)
+    assert choice.map.kind == "platt"
+    assert choice.map.held_out is None
+    assert choice.held_out is None
+
+
+def test_groups_that_leave_no_positive_to_fit_on_get_platt() -> None:
+    raw, truth = np.linspace(0.1, 0.9, 40), np.arange(40) % 2 == 0
+    weights = np.where(truth & (np.arange(40) > 20), 0.0, 1.0)
+    names = [f"recording {i // 20}" for i in range(40)]
+    assert choose_map(raw, truth, names, weights=weights).map.kind == "platt"
+
+
+def test_few_groups_make_modest_claims() -> None:
+    """A thousand windows of one quiet recording are one recording."""
+    raw = np.concatenate([np.linspace(0.0, 0.4, 1000), np.linspace(0.6, 1.0, 1000)])
+    truth = raw > 0.5
+    few = fit_isotonic(raw, truth, groups=["quiet"] * 1000 + ["shot"] * 1000).apply([0.0, 1.0])
+    many = fit_isotonic(raw, truth, groups=[str(i // 10) for i in range(2000)]).apply([0.0, 1.0])
+    assert few[0] == pytest.approx(1 / 6)  # half of 1 in 3, at the very edge
+    assert few[1] == pytest.approx(5 / 6)
+    assert many[0] < 0.01
+    assert many[1] > 0.99
+
+
+def test_scores_beyond_the_outer_pools_keep_their_order() -> None:
+    found = fit_isotonic(np.linspace(0.2, 0.8, 100), np.arange(100) >= 50)
+    assert np.all(np.diff(found.apply([0.0, 0.1, 0.2])) > 0)
+    assert np.all(np.diff(found.apply([0.9, 0.95, 1.0])) > 0)
 
 
 scores = st.lists(st.floats(0, 1, width=32), min_size=4, max_size=40)
@@ -155,11 +209,13 @@ def test_examples_that_cannot_calibrate_are_refused(raw: list[float], truth: lis
     for fit in (fit_platt, fit_isotonic):
         with pytest.raises(DataError):
             fit(raw, truth)
+    with pytest.raises(DataError):
+        choose_map(raw, truth, ["a"] * len(raw))
 
 
 def test_groups_must_be_as_many_as_examples() -> None:
     with pytest.raises(DataError, match="one group per example"):
-        best_map([0.1, 0.9], [False, True], ["a"])
+        choose_map([0.1, 0.9], [False, True], ["a"])
 
 
 def test_calibration_error_is_zero_only_when_right() -> None:

@@ -83,14 +83,14 @@ def test_classify_gives_a_line_of_json_per_clip_and_names_the_rest(vedette: Comm
     write_wav_float(tmp_path / "nan.wav", np.full(9000, np.nan, np.float32))
     write_still(tmp_path / "picture.png")
     names = ["phone.wav", "mute.wav", "nan.wav", "picture.png", "gone.wav", "short.wav"]
-    result = vedette("classify", *names)
+    result = vedette("classify", *names, "--format", "json")
     assert result.code == 1
     lines = [json.loads(line) for line in result.out.splitlines()]
     assert [line["path"] for line in lines] == ["phone.wav", "short.wav"]
     assert all(0 <= line["gunshot"] <= 1 and set(line["types"]) == set(FIREARMS) for line in lines)
     assert result.said == [
         "mute.wav: its sound is digital silence",  # a dead microphone is not a clip without a shot
-        "nan.wav: its sound is digital silence",
+        "nan.wav: its sound is digital silence (9000 sound samples that are no numbers, set to zero)",
         "picture.png: holds no sound",
         "gone.wav: no such file",
     ]

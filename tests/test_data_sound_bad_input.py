@@ -11,10 +11,11 @@ import pytest
 
 from tests.sound_sources import RATE, clips, nine_folders, recording, write_coded, write_wav
 from tests.sounds import HEAD
+from vedette_audio.dataset import read_manifest
 from vedette_audio.prepare.audit import audit
 from vedette_audio.prepare.cards import DatasetCard, load_card
 from vedette_audio.prepare.facts import measure
-from vedette_audio.prepare.findings import findings, words
+from vedette_audio.prepare.findings import findings, words, write_manifest
 from vedette_audio.prepare.listen import HEARD_S, Sound, header_fault, listen
 from vedette_audio.prepare.preparation import Prepared, prepare
 from vedette_audio.prepare.suspects import find_suspects
@@ -151,6 +152,67 @@ def test_a_manifest_with_missing_files_or_unknown_labels_is_refused(tmp_path: Pa
     path.write_text(HEAD + "a.wav,s,x,other,rain,g,train,1,1,\n" * 1)
     with pytest.raises(DataError, match="listed twice"):
         audit([path, path], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("a.wav,s,x,other,rain,g,train,fast,1,,", "line 2: native_rate must be a number, got 'fast'"),
+        ("a.wav,s,x,gunshot,MP5,g,train,,1,,soon", "line 2: onsets must be a number, got 'soon'"),
+        ("a.wav,s,x,gunshot,MP5,g,train,,1,,nan", "line 2: onsets must be a number, got 'nan'"),
+        ("a.wav,s,x,other,rain,g,test,1,1,,", "line 2: split 'test' is neither train nor val"),
+        ("a.wav,s", "line 2: nothing in label, fine, group, split"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_with_its_line(tmp_path: Path, line: str, said: str) -> None:
+    write_wav(tmp_path / "a.wav", recording(1, 1.0))
+    path = tmp_path / "manifest.csv"
+    path.write_text(HEAD.strip() + ",onsets\n" + line + "\n")
+    with pytest.raises(DataError, match=said):
+        audit([path], tmp_path)
+
+
+def test_a_manifest_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_bytes(HEAD.encode() + b"\xff\xfe,s\n")
+    with pytest.raises(DataError, match="no table in UTF-8"):
+        audit([tmp_path / "manifest.csv"], tmp_path)
+
+
+def test_a_shot_outside_its_clip_is_flagged(tmp_path: Path) -> None:
+    for name in "ab":
+        write_wav(tmp_path / f"{name}.wav", recording(ord(name), 2.0))
+    (tmp_path / "clips.csv").write_text("path,label,group,onsets\na.wav,MP5,g,0.2 9.5\nb.wav,MP5,h,0.2\n")
+    prepared = prepare(load_card("table"), tmp_path)
+    assert flags(prepared) == {"a.wav": "onset", "b.wav": ""}
+    assert any("a shot at 9.5 s, the clip has 2.00 s" in line for line in words(prepared))
+
+
+def test_flags_reach_whoever_reads_the_manifest_and_add_up(root: Path, tmp_path: Path) -> None:
+    write_wav(root / "AK-47" / "1_90_.wav", recording(3, 1.0, shots=False))
+    path = tmp_path / "manifest.csv"
+    write_manifest(prepare(card(), root), path)
+    read = {Path(clip.path).name: clip.flag for clip in read_manifest(path)}
+    assert read["1_90_.wav"] == "no_impulse"
+    assert sum(bool(flag) for flag in read.values()) == 1
+    path.write_text(path.read_text().replace("no_impulse", "yamnet_low"))
+    again = flags(audit([path], tmp_path).prepared)
+    assert again["AK-47/1_90_.wav"] == "yamnet_low+no_impulse"
+
+
+def test_a_source_whose_recordings_nobody_can_tell_trains_as_one(tmp_path: Path) -> None:
+    for number, clip in enumerate(clips(recording(9, 4.0))):
+        write_wav(tmp_path / "gun" / f"gun-{number:02d}.wav", clip)
+    prepared = prepare(load_card("lelec_gun"), tmp_path)
+    assert {(entry.group, entry.split) for entry in prepared.entries} == {("lelec_gun", "train")}
+    assert not any(line.startswith("format alone") for line in words(prepared))
+
+
+def test_names_tell_recordings_where_the_card_says_how(tmp_path: Path) -> None:
+    for number in range(3):
+        write_wav(tmp_path / "knock" / f"knock_large_{number}.wav", recording(number, 1.0))
+    write_wav(tmp_path / "clap" / "clap_large_0.wav", recording(7, 1.0))
+    groups = {entry.path: entry.group for entry in prepare(load_card("sharwin24"), tmp_path).entries}
+    assert set(groups.values()) == {"sharwin24_knock_large", "sharwin24_clap_large"}
 
 
 def test_a_video_without_sound_and_a_cut_off_file_are_told_apart(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from tests.commands import Command
 from tests.sound_sources import clips, nine_folders, recording, write_wav
 from vedette_audio.dataset import read_manifest
 from vedette_audio.prepare.audit import audit
+from vedette_audio.prepare.contradicted import find_contradicted
+from vedette_audio.prepare.layouts import Entry
 from vedette_base.config import AudioTrainConfig
 
 
@@ -117,6 +120,30 @@ def test_check_names_twins_across_the_split_and_fails(vedette: Command, street: 
     result = vedette("data", "check", "m.csv")
     assert result.code == 1
     assert f"on both sides of the split: {twin.split(',')[0]} and {copied} (exact" in result.out
+
+
+def test_check_names_clips_that_a_model_contradicts(
+    vedette: Command, street: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that hears nothing anywhere contradicts every shot, and only those."""
+    deaf = SimpleNamespace(classify=lambda samples, rate: SimpleNamespace(gunshot=0.02))
+    monkeypatch.setattr("vedette_audio.classify.GunshotClassifier.load", lambda bundle: deaf)
+    assert vedette("data", "prepare", "urbansound8k", "--root", street, "--out", "m.csv").code == 0
+    result = vedette("data", "check", "m.csv", "--model", "deaf")
+    assert result.code == 0, result.err
+    assert "6 clips contradict deaf: listen before trusting their label" in result.out
+    said = [line for line in result.out.splitlines() if line.startswith("no_shot_heard: ")]
+    assert len(said) == 6
+    assert all("gun_shot" in line and line.endswith("P(shot) is 0.02") for line in said)
+
+
+def test_contradicted_clips_come_surest_first() -> None:
+    entries = [
+        Entry(f"{n}.wav", label, label) for n, label in enumerate(("gunshot", "other", "gunshot", "other"))
+    ]
+    said = {"0.wav": 0.08, "1.wav": 0.99, "2.wav": 0.5, "3.wav": 0.5}
+    found = find_contradicted(entries, Path(), lambda path: said[path.name])
+    assert [(suspect.clip, suspect.flag) for suspect in found] == [(1, "shot_heard"), (0, "no_shot_heard")]
 
 
 def test_the_summary_is_one_page_without_anything_from_elsewhere(vedette: Command, firearms: Path) -> None:

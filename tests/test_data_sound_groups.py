@@ -22,8 +22,8 @@ from vedette_audio.prepare.groups import (
 )
 from vedette_audio.prepare.layouts import Entry, read_source
 from vedette_audio.prepare.listen import Sound, listen
-from vedette_audio.prepare.splits import split_by_group
 from vedette_audio.prepare.twins import Twin, find_twins
+from vedette_base.splits import split_by_group
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.sound_sources import write_coded, write_wav
-from vedette_audio.prepare.cards import load_card, shipped_cards
+from vedette_audio.prepare.cards import load_card, shelf, shipped_cards
 from vedette_audio.prepare.layouts import Entry, read_source
 from vedette_base.errors import ConfigError, DataError
 
@@ -32,6 +32,7 @@ def test_every_shipped_card_can_be_read() -> None:
     assert {"kaggle_tuncer2021", "urbansound8k", "sesa", "esc10", "esc50", "table", "train_table"} <= set(
         names
     )
+    assert {"lelec_gun", "lelec_esc50", "devi_scream", "devi_speech", "sharwin24"} <= set(names)
     for name in names:
         card = load_card(name)
         assert card.where, name
@@ -48,6 +49,14 @@ def test_an_unknown_card_names_those_there_are() -> None:
 def test_a_card_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "card.yaml").write_text("name: a\ntitel: b\n")
     with pytest.raises(ConfigError, match="titel"):
+        load_card(tmp_path / "card.yaml")
+
+
+@pytest.mark.parametrize("pattern", ["(", "no bracket", "(two)(brackets)"])
+def test_a_pattern_that_names_no_recording_is_refused(tmp_path: Path, pattern: str) -> None:
+    text = (shelf() / "sharwin24.yaml").read_text().replace(r"'/(\w+)_\d+\.\w+$'", repr(pattern))
+    (tmp_path / "card.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="group_pattern"):
         load_card(tmp_path / "card.yaml")
 
 

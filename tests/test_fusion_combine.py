@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vedette_base.bursts import UNKNOWN_FIREARM, rank_firearms
 from vedette_base.config import FusionConfig
 from vedette_base.score import ThreatEvent
 from vedette_fusion.align import Look
@@ -23,7 +24,7 @@ from vedette_fusion.combine import (
     vision_evidence,
     weapon_in,
 )
-from vedette_fusion.ranking import UNKNOWN_FIREARM, level_of, rank_events, rank_firearms
+from vedette_fusion.ranking import level_of, rank_events
 
 CONFIG = FusionConfig()
 probabilities = st.floats(0.0, 1.0)

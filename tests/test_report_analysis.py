@@ -30,7 +30,7 @@ def test_events_json_has_the_agreed_keys_and_plain_values(analysis: Analysis) ->
     (event,) = found["events"]
     assert set(event) == {
         "id", "revision", "state", "rank", "kind", "level", "probability", "start", "end",
-        "shots", "firearms", "related", "tracks", "reasons",
+        "shots", "firearms", "families", "bursts", "related", "tracks", "reasons",
     }  # fmt: skip
     assert event["shots"] == [{"time": 2.0, "probability": 0.95}]
     assert event["tracks"][0]["peak_box"] == [60, 50, 80, 64]

@@ -10,7 +10,9 @@ import pytest
 from vedette_base.bundle import Bundle, Card, load_bundle
 from vedette_base.config import VisionConfig
 from vedette_base.errors import BundleError, InputError
-from vedette_vision.detector import ImageFrame, WeaponDetector, input_size, people_worth_it
+from vedette_vision import detector as detector_module
+from vedette_vision.boxes import Letterbox
+from vedette_vision.detector import ImageFrame, Look, WeaponDetector, input_size, people_worth_it
 from vedette_vision.fakes import COLOURS, PaintedEngine
 from vedette_vision.labels import OUTPUTS
 
@@ -127,3 +129,28 @@ def test_the_shipped_detector_runs_on_any_picture() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8)
     assert all(0 <= d.probability <= 1 for d in shipped.detect(noise, 0.0))
     assert "OpenVINO" in shipped.description
+
+
+def test_a_closer_look_outweighs_the_first_one_at_small_things() -> None:
+    first = Look(
+        np.array([[40, 40, 50, 50], [200, 200, 210, 210], [20, 20, 100, 100], [20, 20, 90, 100]], np.float32),
+        np.array([0.8, 0.8, 0.8, 0.9], np.float32),
+        np.array([3, 3, 1, 4]),
+    )
+    faded = detector_module._faded(first, [(20, 20, 100, 100)], 0.5)
+    assert faded.scores.tolist() == pytest.approx([0.4, 0.8, 0.8, 0.9]), "outside, large, person: as before"
+
+
+def test_tiny_boxes_are_thinned_more_than_large_ones() -> None:
+    """Two pairs of boxes with IoU 0.43."""
+    boxes = [[0, 0, 10, 10], [4, 0, 14, 10], [100, 100, 200, 200], [140, 100, 240, 200]]
+    look = Look(np.array(boxes, np.float32), np.array([0.5, 0.6, 0.7, 0.8], np.float32), np.full(4, 3))
+    thinned = detector_module._thinned(look, small=50.0, limit=0.3)
+    assert thinned.scores.tolist() == pytest.approx([0.8, 0.7, 0.6])
+
+
+def test_a_mirrored_cut_out_finds_its_boxes_where_they_are() -> None:
+    fit = Letterbox.fit((40, 80), (320, 320))
+    there = Look(np.array([[2, 10, 8, 20]], np.float32), np.ones(1, np.float32), np.array([3]))
+    mirrored = Look(np.array([[32, 10, 38, 20]], np.float32), there.scores, there.classes)
+    assert detector_module._mirrored(mirrored, fit).boxes == pytest.approx(there.boxes)

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from vedette_base.config import AssignerConfig, LossConfig
 from vedette_vision.labels import LABEL_IDS, OUTPUTS
 from vedette_vision.loss import CLASS_GAIN, OpenTypeLoss, class_weights, with_open_types
 
@@ -46,12 +47,18 @@ def test_the_loss_of_an_empty_picture_by_hand() -> None:
     assert loss.tolist() == pytest.approx([0.0, CLASS_GAIN * math.log(2) * 5 * ANCHORS, 0.0], rel=1e-5)
 
 
+SMALL_THINGS = LossConfig(
+    area_weight=0.5, centre=0.5, dfl_small=0.5, iou_caps=((0.0, 1.0),), dfl_caps=((0.0, 2.0),)
+)
+
+
 @pytest.mark.parametrize("label", ["gun", "weapon"])
-def test_an_open_label_teaches_the_best_of_its_types_and_nothing_else(label: str) -> None:
+@pytest.mark.parametrize("config", [LossConfig(), LossConfig(classification="focal"), SMALL_THINGS])
+def test_an_open_label_teaches_the_best_of_its_types_and_nothing_else(label: str, config: LossConfig) -> None:
     given = outputs(-5.0)
     with torch.no_grad():
         given["scores"][:, LABEL_IDS["pistol"]] = -4.0
-    OpenTypeLoss(Head())(given, targets(label)).sum().backward()
+    OpenTypeLoss(Head(), config)(given, targets(label), 0.3).sum().backward()
     gradient = given["scores"].grad
     assert gradient is not None
     taught = gradient[0, LABEL_IDS["pistol"]] < 0  # anchors whose pistol score the box raises
@@ -105,3 +112,29 @@ def test_a_box_inside_an_ignored_region_still_teaches() -> None:
     scores[0, 0, LABEL_IDS["knife"]] = 0.7
     weights = class_weights(scores, torch.ones(1, 1, dtype=torch.bool), targets("ignore"), points)
     assert weights[0, 0, :5].tolist() == [1, 1, 1, 1, 1]
+
+
+def test_the_focal_loss_of_an_empty_picture_by_hand() -> None:
+    """All logits 0: 0.75 * 0.5^1.5 of ln 2 for each negative."""
+    loss = OpenTypeLoss(Head(), LossConfig(classification="focal"))(outputs(), torch.empty(0, 6))
+    term = 0.75 * 0.5**1.5 * math.log(2)
+    assert loss.tolist() == pytest.approx([0.0, CLASS_GAIN * term * 5 * ANCHORS, 0.0], rel=1e-5)
+
+
+def test_ignored_regions_say_nothing_to_the_focal_loss_either() -> None:
+    given = outputs(-1.0)
+    everywhere = targets("ignore", box=(-1.0, -1.0, 65.0, 65.0))
+    OpenTypeLoss(Head(), LossConfig(classification="focal"))(given, everywhere).sum().backward()
+    assert given["scores"].grad is not None
+    assert given["scores"].grad.abs().sum() == 0
+
+
+def test_the_assigners_settings_reach_it() -> None:
+    """A box of 32 pixels holds 4 x 4 anchors of stride 8 and 2 x 2 of stride 16; beta 0: all count alike."""
+    for top_k in (3, 25):
+        given = outputs(-5.0)
+        config = AssignerConfig(top_k=top_k, beta=0.0)
+        OpenTypeLoss(Head(), None, config)(given, targets("pistol")).sum().backward()
+        assert given["scores"].grad is not None
+        taught = int((given["scores"].grad[0, LABEL_IDS["pistol"]] < 0).sum())
+        assert taught == min(top_k, 4 * 4 + 2 * 2)

@@ -27,11 +27,13 @@ from vedette_base.errors import (
 )
 from vedette_base.score import (
     AUDIO_LABELS,
+    FAMILIES,
     FIREARMS,
     LEVELS,
     VISION_LABELS,
     WEAPONS,
     Coverage,
+    HeardBurst,
     Ranked,
     Reason,
     Score,
@@ -66,6 +68,7 @@ _LAZY = {
 
 __all__ = [
     "AUDIO_LABELS",
+    "FAMILIES",
     "FIREARMS",
     "LEVELS",
     "VISION_LABELS",
@@ -79,6 +82,7 @@ __all__ = [
     "Detection",
     "Fuser",
     "GunshotClassifier",
+    "HeardBurst",
     "InputError",
     "MediaError",
     "MissingDependencyError",

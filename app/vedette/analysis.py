@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,10 @@ from vedette_base.score import (
     LEVELS,
     Box,
     Coverage,
+    HeardBurst,
     Level,
     Medium,
+    Ranked,
     Score,
     Segment,
     Shot,
@@ -131,7 +133,9 @@ class Analysis:
             "end": _seconds(event.end),
             **clock,
             "shots": [{"time": _seconds(s.time), "probability": float(s.probability)} for s in event.shots],
-            "firearms": [{"label": r.label, "probability": float(r.probability)} for r in event.firearms],
+            "firearms": _ranking(event.firearms),
+            "families": _ranking(event.families),
+            "bursts": [_burst(burst) for burst in event.bursts],
             "related": list(event.related),
             "tracks": [_track(track) for track in event.tracks],
             # Not rounded: the terms sum to the log-odds to 1e-6, for whoever checks.
@@ -140,6 +144,22 @@ class Analysis:
                 for r in event.reasons
             ],
         }
+
+
+def _burst(burst: HeardBurst) -> dict[str, Any]:
+    return {
+        "start": _seconds(burst.start),
+        "end": _seconds(burst.end),
+        "shots": burst.shots,
+        "fire": burst.fire,
+        "cadence": None if burst.cadence is None else round(burst.cadence, 1),
+        "firearms": _ranking(burst.firearms),
+        "families": _ranking(burst.families),
+    }
+
+
+def _ranking(entries: Sequence[Ranked]) -> list[dict[str, Any]]:
+    return [{"label": entry.label, "probability": float(entry.probability)} for entry in entries]
 
 
 def _track(track: WeaponTrack) -> dict[str, Any]:

@@ -24,8 +24,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vedette.cli_classify import classify
 from vedette.cli_data import data_app
 from vedette.cli_evaluate import evaluate_app
+from vedette.cli_explain import explain
 from vedette.cli_export import export_app
 from vedette.cli_train import train_app
 from vedette.messages import complain, tell
@@ -46,6 +48,8 @@ app.add_typer(data_app, name="data")
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(export_app, name="export")
+app.command()(classify)
+app.command()(explain)
 
 
 class Level(StrEnum):
@@ -206,29 +210,6 @@ def analyze(
         raise typer.Exit(2 if unfit else 1)
     if alarming:
         raise typer.Exit(3)
-
-
-@app.command()
-def classify(
-    clips: Annotated[list[Path], typer.Argument(help="Sound files.")],
-    model: Annotated[str, typer.Option(help="Bundle name or folder.")] = "audio",
-) -> None:
-    """Say for single sound clips whether they hold a gunshot, and of which firearm; one JSON line each."""
-    from vedette.sources.listen import read_sound
-    from vedette_audio.classify import GunshotClassifier
-    from vedette_base.media import SAMPLE_RATE
-
-    classifier, failed = GunshotClassifier.load(model), False
-    for clip in clips:
-        try:
-            found = classifier.classify(read_sound(clip), SAMPLE_RATE)
-        except VedetteError as error:
-            complain(error)
-            failed = True
-            continue
-        types = {name: round(p, 4) for name, p in found.types.items()}
-        typer.echo(json.dumps({"path": str(clip), "gunshot": round(found.gunshot, 4), "types": types}))
-    raise typer.Exit(int(failed))
 
 
 @app.command()

@@ -1,27 +1,34 @@
-"""`vedette data`: from somebody's folder of sounds to a manifest that can be trusted."""
+"""`vedette data`: from somebody's folder of sounds or pictures to a manifest that can be trusted.
+
+A card or a manifest says itself whether it is of sounds (``.csv``) or of pictures (``.jsonl``).
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vedette_base.errors import OutputError
+from vedette import cli_data_pictures as pictures
+from vedette.counting import counting
+from vedette_base.errors import InputError, OutputError
 
 if TYPE_CHECKING:
-    from vedette_audio.prepare.preparation import Prepared, Tell
+    from vedette_audio.prepare.preparation import Prepared
 
-data_app = typer.Typer(help="Turn folders of sound into a manifest without leaks.", no_args_is_help=True)
+data_app = typer.Typer(
+    help="Turn folders of sound or pictures into a manifest without leaks.", no_args_is_help=True
+)
 
-Manifest = Annotated[Path, typer.Argument(help="manifest.csv; its files lie beside it.")]
-Manifests = Annotated[list[Path], typer.Argument(help="manifest.csv files.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Manifest to write.")]
+Manifest = Annotated[Path, typer.Argument(help="manifest.csv or manifest.jsonl; its files lie beside it.")]
+Manifests = Annotated[list[Path], typer.Argument(help="manifest.csv files, or manifest.jsonl files.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Manifest to write: manifest.csv, of pictures manifest.jsonl."),
+]
 Skip = Annotated[
-    bool, typer.Option("--skip-broken", help="Leave out clips that cannot be used and name them.")
+    bool, typer.Option("--skip-broken", help="Leave out files that cannot be used and name them.")
 ]
 
 
@@ -29,35 +36,49 @@ Skip = Annotated[
 def cards() -> None:
     """List the dataset cards that come with Vedette."""
     from vedette_audio.prepare.cards import load_card, shipped_cards
+    from vedette_vision.prepare.cards import load_picture_card, shipped_picture_cards
 
-    for name in shipped_cards():
-        card = load_card(name)
-        typer.echo(f"{name:20} {card.title}; {card.where}; {card.licence}")
+    sounds = [("sound", name, load_card(name)) for name in shipped_cards()]
+    for kind, name, card in sounds + [
+        ("pictures", name, load_picture_card(name)) for name in shipped_picture_cards()
+    ]:
+        typer.echo(f"{kind:8} {name:20} {card.title}; {card.where}; {card.licence}")
 
 
 @data_app.command("prepare")
 def prepare(
     card: Annotated[str, typer.Argument(help="Name of a dataset card, or a card's YAML file.")],
     root: Annotated[Path, typer.Option("--root", help="Folder in which the source lies.")],
-    out: Out = Path("manifest.csv"),
+    out: Out = None,
     skip_broken: Skip = False,
 ) -> None:
-    """Read a source, find twins and recordings, split by recording, and write a manifest."""
+    """Read a source, find duplicates, split by recording or scene, and write a manifest."""
     from vedette_audio.prepare.cards import load_card
     from vedette_audio.prepare.preparation import prepare as prepare_source
+    from vedette_vision.prepare.cards import is_picture_card
 
+    if is_picture_card(card):
+        pictures.prepare_pictures(card, root, out or Path("manifest.jsonl"), skip_broken)
+        return
     found = load_card(card)
-    with counting() as tell:
+    with counting("listening") as tell:
         prepared = prepare_source(found, root, skip_broken=skip_broken, tell=tell)
-    say(prepared, out)
+    say(prepared, out or Path("manifest.csv"))
 
 
 @data_app.command("join")
-def join(manifests: Manifests, out: Out = Path("manifest.csv"), skip_broken: Skip = False) -> None:
-    """Make one manifest of several; recordings that sources share come to one side of the split."""
+def join(manifests: Manifests, out: Out = None, skip_broken: Skip = False) -> None:
+    """Make one manifest of several; recordings or scenes that sources share come to one side of the split."""
     from vedette_audio.prepare.audit import audit
 
-    with counting() as tell:
+    kinds = {_of_pictures(manifest) for manifest in manifests}
+    if len(kinds) > 1:
+        raise InputError("manifests of sound (.csv) and of pictures (.jsonl) cannot be joined")
+    if kinds == {True}:
+        pictures.join_pictures(manifests, out or Path("manifest.jsonl"), skip_broken)
+        return
+    out = out or Path("manifest.csv")
+    with counting("listening") as tell:
         found = audit(manifests, out.parent, skip_broken=skip_broken, tell=tell)
     if found.crossing:
         typer.echo(f"{len(found.crossing)} pairs of twins lay on both sides of the split; no more")
@@ -65,12 +86,23 @@ def join(manifests: Manifests, out: Out = Path("manifest.csv"), skip_broken: Ski
 
 
 @data_app.command("check")
-def check(manifest: Manifest, skip_broken: Skip = False) -> None:
-    """Listen to a manifest's clips and say what is wrong; exits with 1 when twins cross the split."""
+def check(
+    manifest: Manifest,
+    skip_broken: Skip = False,
+    model: Annotated[
+        str, typer.Option(help="Of sounds: also name clips that this model contradicts (bundle).")
+    ] = "",
+) -> None:
+    """Go through a manifest's files and say what is wrong; exits with 1 when duplicates cross the split."""
     from vedette_audio.prepare.audit import audit
     from vedette_audio.prepare.findings import words
 
-    with counting() as tell:
+    if _of_pictures(manifest):
+        if model:
+            raise InputError("--model hears sounds; of pictures, see compare-labels after autolabel")
+        pictures.check_pictures(manifest, skip_broken)
+        return
+    with counting("listening") as tell:
         found = audit([manifest], manifest.parent, skip_broken=skip_broken, tell=tell)
     for line in words(found.prepared):
         typer.echo(line)
@@ -80,6 +112,8 @@ def check(manifest: Manifest, skip_broken: Skip = False) -> None:
             f"on both sides of the split: {entries[twin.first].path} and {entries[twin.second].path} "
             f"({twin.kind}, {twin.similarity:.2f} over {twin.shared:.1f} s)"
         )
+    if model:
+        _say_contradicted(found.prepared, model)
     if found.crossing:
         raise typer.Exit(1)
 
@@ -89,11 +123,14 @@ def summary(
     manifest: Manifest,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the page.")] = Path("vedette-out"),
 ) -> None:
-    """Draw class counts, split, lengths, bandwidths and spectrograms: one page that opens offline."""
+    """Draw classes, split, sizes or lengths, and examples: one page that opens offline."""
     from vedette.report.datasheet import make_datasheet
     from vedette_audio.prepare.summary import example_sound, summarise
 
-    page = make_datasheet(str(manifest), summarise(manifest), lambda path: example_sound(manifest, path))
+    if _of_pictures(manifest):
+        page = pictures.summarise_pictures(manifest)
+    else:
+        page = make_datasheet(str(manifest), summarise(manifest), lambda path: example_sound(manifest, path))
     target = out / "summary.html"
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -113,13 +150,31 @@ def say(prepared: Prepared, out: Path) -> None:
     typer.echo("wrote " + ", ".join(map(str, files)), err=True)
 
 
-@contextmanager
-def counting() -> Iterator[Tell]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import Progress
+def _say_contradicted(prepared: Prepared, model: str) -> None:
+    """Name the clips whose label a sound model contradicts, surest first."""
+    from vedette_audio.classify import GunshotClassifier
+    from vedette_audio.dataset import decode
+    from vedette_audio.prepare.contradicted import find_contradicted
+    from vedette_base.media import SAMPLE_RATE
 
-    console = Console(file=sys.stderr)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("listening", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+    classifier = GunshotClassifier.load(model)
+    with counting("hearing") as tell:
+        found = find_contradicted(
+            prepared.entries,
+            prepared.root,
+            lambda path: classifier.classify(decode(path), SAMPLE_RATE).gunshot,
+            tell,
+        )
+    typer.echo(f"{len(found)} clips contradict {model}: listen before trusting their label")
+    for suspect in found:
+        entry = prepared.entries[suspect.clip]
+        typer.echo(f"{suspect.flag}: {entry.path}: {suspect.evidence}")
+
+
+def _of_pictures(manifest: Path) -> bool:
+    return manifest.suffix == ".jsonl"
+
+
+data_app.command("convert")(pictures.convert)
+data_app.command("autolabel")(pictures.autolabel)
+data_app.command("compare-labels")(pictures.compare_labels)

@@ -2,34 +2,73 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from vedette.cli_measure import evaluate_robustness, evaluate_shots
 from vedette.cli_models import Cache, Manifest, Model, Pictures, need_training, print_line
+from vedette_base.errors import InputError
 
 evaluate_app = typer.Typer(help="Measure a model without leaks.", no_args_is_help=True)
+evaluate_app.command("shots")(evaluate_shots)
+evaluate_app.command("robustness")(evaluate_robustness)
+
+
+class Part(StrEnum):
+    """Which clips of a manifest."""
+
+    test = "test"
+    val = "val"
+    all = "all"
 
 
 @evaluate_app.command("audio")
 def evaluate_audio(
-    manifest: Manifest, model: Model = "audio", cache: Cache = None, part: str = "test"
+    manifest: Manifest,
+    model: Model = "audio",
+    part: Annotated[Part, typer.Option(help="The test third of val, all of val, or all clips.")] = Part.test,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for page, pictures, JSON.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
+    out_of_fold: Annotated[
+        Path | None, typer.Option(help="A cross-validation's out_of_fold.csv instead of a model.")
+    ] = None,
+    leak: Annotated[
+        bool, typer.Option("--leak", help="Instead: plain classifiers on random against grouped folds.")
+    ] = False,
+    teacher: Annotated[Path | None, typer.Option(help="EfficientAT weights, for --leak.")] = None,
+    cache: Cache = None,
 ) -> None:
-    """Print the figures of a sound model on recordings it never saw, as JSON."""
+    """Print the figures of a sound model on recordings it never saw, with intervals over recordings."""
     need_training()
-    from vedette_audio.evaluate import evaluate
-    from vedette_base.bundle import load_bundle
+    from vedette.evaluating import compare_folds, evaluate_model, evaluate_table
 
-    found = evaluate(manifest, load_bundle(model), cache=cache or Path("runs/audio/cache"), part=part)
-    print_line(dataclasses.asdict(found))
+    if teacher is not None and not leak:
+        raise InputError("--teacher is for --leak only")
+    if leak and out_of_fold is not None:
+        raise InputError("--leak trains classifiers of its own: leave out --out-of-fold")
+    sound = cache or Path("runs/audio/cache")
+    if leak:
+        result = compare_folds(manifest, sound, teacher, out)
+    elif out_of_fold is not None:
+        result = evaluate_table(manifest, sound, out_of_fold, out)
+    else:
+        result = evaluate_model(manifest, sound, model, part.value, out)
+    if as_json:
+        typer.echo(json.dumps(result.document))
+    else:
+        result.print()
 
 
 @evaluate_app.command("vision")
 def evaluate_vision(pictures: Pictures, model: Model = "vision", part: str = "all") -> None:
-    """Print the figures of a picture model on its validation pictures, as JSON."""
+    """Print the figures of a picture model, or of a training run, on its validation pictures, as JSON."""
     need_training()
-    from vedette_base.bundle import load_bundle
     from vedette_vision.evaluate import evaluate
+    from vedette_vision.run_model import open_model
 
-    print_line(evaluate(pictures, load_bundle(model), part=part).as_dict())
+    bundle, engines = open_model(model)
+    print_line(evaluate(pictures, bundle, engines=engines, part=part).as_dict())

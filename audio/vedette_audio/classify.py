@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
@@ -12,13 +12,15 @@ import numpy.typing as npt
 
 from vedette_audio.scorer import AudioScorer
 from vedette_base.bundle import load_bundle
+from vedette_base.bursts import SUPPORT, rank_families, rank_firearms
 from vedette_base.config import AudioConfig
 from vedette_base.engine import Backend
 from vedette_base.errors import InputError
 from vedette_base.media import SAMPLE_RATE, AudioBlock
-from vedette_base.score import AUDIO_LABELS, FIREARMS, Score
+from vedette_base.score import AUDIO_LABELS, FIREARMS, Ranked, Score
 
 Floats = npt.NDArray[np.float32]
+_NEAR = 0.8  # share of the greatest P(shot) from which a window speaks for the types
 _SHORTEST = SAMPLE_RATE // 10  # samples; the scorer takes a few milliseconds between silences for a fault
 
 
@@ -37,6 +39,16 @@ class Classification:
     types: Mapping[str, float]
     observed: bool = True
 
+    @property
+    def firearms(self) -> tuple[Ranked, ...]:
+        """Types ranked, best first, as shares of 1; ``unknown firearm`` where none is supported."""
+        return rank_firearms((self.types,), SUPPORT)
+
+    @property
+    def families(self) -> tuple[Ranked, ...]:
+        """The same of firearm families: pistol, rifle, submachine gun, machine gun."""
+        return rank_families((self.types,), SUPPORT)
+
 
 class GunshotClassifier:
     """A sound model with one call for whole clips.
@@ -50,7 +62,7 @@ class GunshotClassifier:
     @classmethod
     def load(cls, bundle: str | Path | None = None, *, backend: Backend = "auto") -> GunshotClassifier:
         """The shipped model, or the one in a bundle folder. Raises BundleError where there is none."""
-        config = AudioConfig()
+        config = AudioConfig(gate=False)  # a single clip is worth hearing whole
         return cls(AudioScorer(load_bundle(bundle or config.model), config, backend=backend))
 
     def classify(self, samples: npt.ArrayLike, rate: int) -> Classification:
@@ -64,17 +76,49 @@ class GunshotClassifier:
         Raises:
             InputError: no samples, values that are not finite, a wrong shape or rate.
         """
-        sound = resampled(mono(samples), rate)
-        sound = np.pad(sound, (0, max(0, _SHORTEST - sound.size)))
-        blocks = [*self._scorer.push(AudioBlock(0.0, sound)), *self._scorer.flush()]
-        self._scorer.reset()
-        score = Score.join([block.scores for block in blocks], AUDIO_LABELS)
-        if not len(score):
+        return self.hear((AudioBlock(0.0, resampled(mono(samples), rate)),))
+
+    def hear(self, blocks: Iterable[AudioBlock]) -> Classification:
+        """Hear a clip that comes in blocks, in order of time; memory does not grow with its length.
+
+        Without any sound the result is not ``observed``.
+        """
+        loudest, heard, end = _Loudest(), 0, 0.0
+        try:
+            for block in blocks:
+                for found in self._scorer.push(block):
+                    loudest.add(found.scores)
+                heard, end = heard + block.samples.size, block.end
+            if 0 < heard < _SHORTEST:
+                rest = AudioBlock(end, np.zeros(_SHORTEST - heard, np.float32))
+                for found in self._scorer.push(rest):
+                    loudest.add(found.scores)
+            for found in self._scorer.flush():
+                loudest.add(found.scores)
+        finally:
+            self._scorer.reset()
+        return loudest.classification()
+
+
+class _Loudest:
+    """The windows that speak for a clip: those whose P(shot) is near its greatest."""
+
+    def __init__(self) -> None:
+        self._rows = np.empty((0, len(AUDIO_LABELS)), np.float32)
+
+    def add(self, score: Score) -> None:
+        """Take scores; what is not among the loudest any more is forgotten."""
+        if len(score):
+            rows = np.concatenate([self._rows, score.probabilities])
+            shot = rows[:, -1].astype(np.float64)
+            self._rows = rows[shot >= _NEAR * shot.max()]
+
+    def classification(self) -> Classification:
+        """What they say together."""
+        if not len(self._rows):
             return Classification(0.0, dict.fromkeys(FIREARMS, 0.0), observed=False)
-        shot = score.column("gunshot").astype(np.float64)
-        loudest = shot >= 0.8 * shot.max()
-        table = score.probabilities[loudest, :-1] / np.maximum(shot[loudest, None], 1e-9)
-        types = np.clip(table.mean(axis=0), 0.0, 1.0)
+        shot = self._rows[:, -1].astype(np.float64)
+        types = np.clip((self._rows[:, :-1] / np.maximum(shot[:, None], 1e-9)).mean(axis=0), 0.0, 1.0)
         return Classification(float(shot.max()), dict(zip(FIREARMS, map(float, types), strict=True)))
 
 

@@ -146,7 +146,10 @@ def decode(path: Path) -> Floats:
         raise DataError(f"{path}: cannot be decoded: {error}") from error
     if not parts:
         raise DataError(f"{path}: holds no sound")
-    return np.concatenate(parts).astype(np.float32)
+    sound = np.concatenate(parts).astype(np.float32)
+    if not np.isfinite(sound).all():
+        raise DataError(f"{path}: holds samples that are not numbers")
+    return sound
 
 
 def twin_types(clips: Sequence[Clip], cache: SoundCache) -> tuple[frozenset[str], ...]:

@@ -14,9 +14,14 @@ from vedette_base.score import AUDIO_LABELS
 
 
 def build_network(
-    architecture: str = "resnet50", *, outputs: int = len(AUDIO_LABELS), weights: str | Path | None = None
+    architecture: str = "resnet50",
+    *,
+    outputs: int = len(AUDIO_LABELS),
+    weights: str | Path | None = None,
+    pooling: str = "avg",
+    dropout: float = 0.0,
 ) -> nn.Module:
-    """A timm network with one input channel, average pooling, no dropout and ``outputs`` logits.
+    """A timm network with one input channel and ``outputs`` logits; ``pooling`` as timm's ``global_pool``.
 
     Nothing is fetched: ``weights`` is a ``.safetensors`` state dict (a run's, or ImageNet's: a three-channel
     first layer is summed to one channel, a classifier of another size is left out).
@@ -27,7 +32,12 @@ def build_network(
     if not timm.is_model(architecture):
         raise ConfigError(f"unknown architecture {architecture!r}", hint="any name of timm.list_models()")
     network: nn.Module = timm.create_model(
-        architecture, pretrained=False, in_chans=1, num_classes=outputs, global_pool="avg", drop_rate=0.0
+        architecture,
+        pretrained=False,
+        in_chans=1,
+        num_classes=outputs,
+        global_pool=pooling,
+        drop_rate=dropout,
     )
     if weights is not None:
         _load(network, Path(weights))
@@ -75,7 +85,7 @@ class Student(nn.Module):
         self, backbone: Any, fine_classes: int, teacher_classes: int = 0, teacher_width: int = 0
     ) -> None:
         super().__init__()
-        width = backbone.num_features
+        width = getattr(backbone.get_classifier(), "in_features", None)
         if not isinstance(width, int):
             raise InputError(f"network has no plain feature width, got {width!r}")
         self.backbone = backbone
@@ -157,6 +167,6 @@ def _fold(network: nn.Module, name: str, norm: nn.BatchNorm2d, conv: nn.Conv2d) 
     network.set_submodule(name, act if isinstance(act, nn.Module) else nn.Identity())
 
 
-def folded_network(architecture: str, *, outputs: int = len(AUDIO_LABELS)) -> nn.Module:
+def folded_network(architecture: str, *, outputs: int = len(AUDIO_LABELS), pooling: str = "avg") -> nn.Module:
     """An empty network of the shape that bundles hold: norms folded away, biases on convolutions."""
-    return fold_norms(build_network(architecture, outputs=outputs), (1, 1, 128, 64))
+    return fold_norms(build_network(architecture, outputs=outputs, pooling=pooling), (1, 1, 128, 64))

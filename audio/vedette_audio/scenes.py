@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vedette_audio import synthetic
-from vedette_audio.augment import Channel, Placed, mix, place
+from vedette_audio.augment import Channel, Placed, carpet, mix, place, quiet_stretch
 from vedette_audio.dataset import Clip, SoundCache, shot_peaks
 from vedette_base.config import AudioTrainConfig
 from vedette_base.media import SAMPLE_RATE
@@ -24,6 +24,7 @@ _OFTENER = {
     "speech": 4.0, "children_playing": 2.0, "street_music": 4.0, "casual": 4.0, "fireworks": 2.0, "clap": 2.0,
     "knock": 2.0, "explosion": 0.7, "dog_bark": 1.5, "scream": 1.5, "jackhammer": 1.5, "drilling": 1.5,
 }  # fmt: skip
+_SWAP_SNR_DB = (3.0, 25.0)
 _SYNTHETIC_SHOT, _SYNTHETIC_OTHER = "synthetic shot", "synthetic other"
 
 
@@ -58,11 +59,17 @@ class SceneMaker:
         weights = np.array([_OFTENER.get(name, 1.0) for name in self._others])
         self._other_weights = weights / weights.sum()
         self._peaks: dict[str, npt.NDArray[np.int64]] = {}
+        swaps = [clip for clip in usable if clip.types] if config.augment.background_swap else []
+        found = [quiet_stretch(cache.sound(clip)) for clip in swaps]
+        self._quiets = [stretch for stretch in found if stretch is not None]
 
     def draw(self, rng: Rng) -> Scene:
         """One scene."""
         shot = rng.random() < self._config.shot_share
         placed, targets, mask, fine = self._shot(rng) if shot else self._other(rng)
+        if targets[:-1].any() and self._quiets and rng.random() < self._config.augment.background_swap:
+            stretch = self._quiets[rng.integers(len(self._quiets))]
+            placed = mix(placed, carpet(stretch, self._length, rng), rng.uniform(*_SWAP_SNR_DB))
         sound = placed.sound
         if rng.random() < self._config.augment.mix:
             background, names = self._background(rng)

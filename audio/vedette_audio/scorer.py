@@ -6,17 +6,17 @@ Windows of ``config.window`` seconds start every ``config.hop`` seconds from the
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from vedette_audio import gate
 from vedette_audio import shots as onsets
-from vedette_audio.features import HOP, MELS, N_FFT, frame_mels, frames_in, to_log, to_picture
-from vedette_audio.quality import quality
+from vedette_audio.closer import agreed, hear_onsets
+from vedette_audio.features import MELS, frames_in, to_picture
 from vedette_audio.runs import Ended, Heard, Runs
+from vedette_audio.windows import Run, Window
 from vedette_base.bundle import Bundle, Card
 from vedette_base.calibration import logistic
 from vedette_base.config import AudioConfig
@@ -30,106 +30,6 @@ _SHORTEST = 0.02
 """Seconds of sound between two silences that are worth hearing; less (a single spike) was not observed."""
 _CONTEXT = 0.25
 """Seconds a shot must lie inside a window for that window to speak for it."""
-
-
-@dataclass
-class _Window:
-    start: float  # seconds from the start of the run
-    end: float  # the same, of what was really heard
-    picture: Floats
-    quality: float
-    scores: Floats = field(default_factory=lambda: np.empty(0, np.float32))  # P(type | shot), P(shot)
-
-
-class _Run:
-    """One run of sound being heard: its samples and mels that are still needed, its windows."""
-
-    def __init__(self, start: float, window: float, hop: float) -> None:
-        self.start, self.window, self.hop = start, window, hop
-        self.frames = frames_in(round(window * SAMPLE_RATE))
-        self.count = 0  # samples heard
-        self.made = 0  # windows made
-        self.decided = 0.0  # seconds of the run whose shots are decided
-        self.scored: deque[_Window] = deque()
-        self._sound = np.zeros(N_FFT // 2, np.float32)  # centred: half a frame of nothing before the run
-        self._first_sample = -(N_FFT // 2)
-        self._mels = np.empty((MELS, 0), np.float32)
-        self._first_frame = 0
-
-    @property
-    def duration(self) -> float:
-        return self.count / SAMPLE_RATE
-
-    def _needed(self) -> int:
-        """First sample that later windows, frames or onsets may ask for."""
-        next_frame = self._first_frame + self._mels.shape[1]
-        oldest = round(self.decided * SAMPLE_RATE) - onsets.BEFORE * onsets.GRID - 2 * SAMPLE_RATE // 10
-        oldest = min(oldest, round(self.made * self.hop * SAMPLE_RATE))
-        return min(next_frame * HOP - N_FFT // 2, oldest // onsets.GRID * onsets.GRID)
-
-    def add(self, samples: Floats) -> list[_Window]:
-        """Take samples; the windows that are now complete."""
-        self._sound = np.concatenate([self._sound, samples])
-        self.count += samples.size
-        self._transform()
-        made = []
-        while self._frame_of(self.made) + self.frames <= self._first_frame + self._mels.shape[1]:
-            if (self.made * self.hop + self.window) * SAMPLE_RATE > self.count:
-                break
-            made.append(self._make(self.made * self.hop + self.window))
-        self._forget()
-        return made
-
-    def finish(self) -> list[_Window]:
-        """The run is over: a last window over the rest of it, padded with nothing, if any of it is new."""
-        heard = (self.made - 1) * self.hop + self.window if self.made else 0.0
-        if self.duration <= heard + 1e-9:
-            return []
-        missing = samples_of(self._frame_of(self.made) + self.frames) - self.count
-        self._sound = np.concatenate([self._sound, np.zeros(max(0, missing), np.float32)])
-        self._transform()
-        return [self._make(self.duration)]
-
-    def sound(self, first: float, last: float) -> tuple[Floats, int]:
-        """Samples from about ``first`` to ``last`` (seconds of the run) and the grid step they begin at."""
-        step = max(0, int(first * 1000), -(-self._first_sample // onsets.GRID))
-        begin = step * onsets.GRID - self._first_sample
-        heard = self.count - self._first_sample
-        end = min(heard, round(last * 1000) * onsets.GRID - self._first_sample)
-        return self._sound[begin : max(begin, end)], step
-
-    def _frame_of(self, window: int) -> int:
-        return round(window * self.hop * SAMPLE_RATE / HOP)
-
-    def _transform(self) -> None:
-        """Mels of all frames that are whole by now; frame i is centred on sample ``i * HOP``."""
-        frame = self._first_frame + self._mels.shape[1]
-        begin = frame * HOP - N_FFT // 2 - self._first_sample
-        self._mels = np.concatenate([self._mels, frame_mels(self._sound[begin:])], axis=1)
-
-    def _make(self, end: float) -> _Window:
-        start = self.made * self.hop
-        first = self._frame_of(self.made) - self._first_frame
-        log_mels = to_log(self._mels[:, first : first + self.frames])
-        begin = max(0, round(start * SAMPLE_RATE) - self._first_sample)
-        heard = self._sound[begin : round(end * SAMPLE_RATE) - self._first_sample]
-        self.made += 1
-        return _Window(start, end, to_picture(log_mels)[None], quality(log_mels, heard))
-
-    def _forget(self) -> None:
-        drop = self._frame_of(self.made) - self._first_frame
-        if drop > 0:
-            self._mels = self._mels[:, drop:]
-            self._first_frame += drop
-        spare = self._needed() - self._first_sample
-        if spare > SAMPLE_RATE:  # not for every small block
-            self._sound = self._sound[spare:]
-            self._first_sample += spare
-
-
-def samples_of(frames: int) -> int:
-    """Samples of a run that so many centred frames reach to."""
-    return (frames - 1) * HOP + N_FFT // 2
 
 
 class AudioScorer:
@@ -165,8 +65,8 @@ class AudioScorer:
         """Forget all sound heard so far; the next block may carry any time."""
         silence = 10 ** (self._config.silence_dbfs / 20)
         self._runs = Runs(silence, round(self._config.silence_span * SAMPLE_RATE))
-        self._run: _Run | None = None
-        self._waiting: list[_Window] = []
+        self._run: Run | None = None
+        self._waiting: list[Window] = []
         self._until = 0.0
         self._last_shot: float | None = None
         self._burst = -1
@@ -205,21 +105,18 @@ class AudioScorer:
             self._run = None
             return
         if self._run is None:
-            self._run = _Run(part.start or 0.0, self._config.window, self._config.hop)
+            self._run = Run(part.start or 0.0, self._config.window, self._config.hop)
         self._waiting += self._run.add(part.samples)
         while len(self._waiting) >= self._config.batch:
             yield self._score(self._run, over=False)
 
-    def _score(self, run: _Run, *, over: bool) -> ScoreBlock:
+    def _score(self, run: Run, *, over: bool) -> ScoreBlock:
         """Ask the network about the next batch (all that wait, when the run is over)."""
         size = self._config.batch
         windows = self._waiting if over else self._waiting[:size]
         self._waiting = [] if over else self._waiting[size:]
         for first in range(0, len(windows), size):
-            batch = windows[first : first + size]
-            logits = self._engine.run(np.stack([window.picture for window in batch]))[0]
-            for window, scores in zip(batch, calibrated(self._card, logistic(logits)), strict=True):
-                window.scores, window.picture = scores, np.empty(0, np.float32)
+            self._listen(windows[first : first + size])
         begin, shots = run.decided, list[Shot]()
         for window in windows:  # one after the other: the size of a batch must not change a shot
             run.scored.append(window)
@@ -229,7 +126,21 @@ class AudioScorer:
         observed = (Segment(run.start + begin, run.start + run.decided),) if run.decided > begin else ()
         return self._block(run.start + run.decided, windows, shots, observed)
 
-    def _decide(self, run: _Run, end: float, heard: float) -> list[Shot]:
+    def _listen(self, windows: Sequence[Window]) -> None:
+        """Give each window its scores: from the network, or low ones where the gate sees no impulse."""
+        log_mels = np.stack([window.log_mels for window in windows])
+        table = np.zeros((len(windows), len(AUDIO_LABELS)), np.float32)
+        table[:, -1] = gate.SKIPPED
+        chosen = np.ones(len(windows), np.bool_)
+        if self._config.gate and log_mels.shape[2] == gate.FRAMES:
+            chosen = gate.shipped_gate().may_hold_shot(log_mels)
+        if chosen.any():
+            logits = self._engine.run(to_picture(log_mels[chosen])[:, None])[0]
+            table[chosen] = calibrated(self._card, logistic(logits))
+        for window, scores in zip(windows, table, strict=True):
+            window.scores, window.log_mels = scores, np.empty((MELS, 0), np.float32)
+
+    def _decide(self, run: Run, end: float, heard: float) -> list[Shot]:
         """Shots up to ``end`` by the windows so far and the sound up to ``heard`` (seconds of the run)."""
         end = min(end, heard)
         shots = self._shots(run, run.decided, end, heard) if end > run.decided else []
@@ -245,7 +156,7 @@ class AudioScorer:
     def _block(
         self,
         until: float,
-        windows: Sequence[_Window],
+        windows: Sequence[Window],
         shots: Sequence[Shot],
         observed: tuple[Segment, ...],
     ) -> ScoreBlock:
@@ -259,24 +170,39 @@ class AudioScorer:
         self._until = max(self._until, until)
         return ScoreBlock("audio", self._until, scores, tuple(shots), (), observed)
 
-    def _shots(self, run: _Run, begin: float, end: float, heard: float) -> list[Shot]:
-        """Onsets from ``begin`` to ``end`` (seconds of the run) that the windows around them call shots."""
+    def _shots(self, run: Run, begin: float, end: float, heard: float) -> list[Shot]:
+        """Onsets from ``begin`` to ``end`` (seconds of the run) that are shots.
+
+        A window around the onset must say that a shot is near, and the network that it is this very blast.
+        """
         config = self._config
         if not any(window.scores[-1] >= self._threshold(run.start + begin) for window in run.scored):
             return []
         sound, grid = run.sound(begin - onsets.BEFORE / 1000, min(end + onsets.AFTER / 1000, heard))
         first, last = round(begin * 1000) - grid, round(end * 1000) - grid
-        found: list[Shot] = []
+        near: list[tuple[int, Floats, float]] = []
         for step in onsets.find_onsets(sound, first, last, round(config.refractory * 1000)):
             time = (grid + int(step)) / 1000
             around = [w for w in run.scored if w.start + _CONTEXT <= time <= w.end - _CONTEXT]
             around = around or [w for w in run.scored if w.start <= time <= w.end]
             if not around:
                 continue
-            scores = np.median([window.scores for window in around], axis=0)
-            if scores[-1] >= self._threshold(run.start + time):
-                found.append(self._shot(run.start + time, scores))
+            best = max(float(window.scores[-1]) for window in around)
+            if best >= config.follow_threshold:
+                near.append((int(step), np.median([window.scores for window in around], axis=0), best))
+        if not near:
+            return []
+        alone = hear_onsets(sound, [step for step, _, _ in near], config.window, self._ask, config.batch)
+        found: list[Shot] = []
+        for (step, scores, best), by_itself in zip(near, alone, strict=True):
+            time = run.start + (grid + step) / 1000
+            limit = self._threshold(time)
+            if best >= limit and by_itself[-1] >= config.alone_threshold * limit / config.threshold:
+                found.append(self._shot(time, agreed(scores, by_itself)))
         return found
+
+    def _ask(self, pictures: Floats) -> Floats:
+        return calibrated(self._card, logistic(self._engine.run(pictures)[0]))
 
     def _threshold(self, time: float) -> float:
         """Probability from which a blast at ``time`` is a shot: lower soon after another one."""
@@ -337,6 +263,7 @@ def torch_network(card: Card) -> Callable[[Card], object]:
     def build(wanted: Card) -> object:
         from vedette_audio.network import folded_network
 
-        return folded_network(wanted.architecture, outputs=len(card.labels))
+        pooling = str(card.input.get("pooling", "avg"))
+        return folded_network(wanted.architecture, outputs=len(card.labels), pooling=pooling)
 
     return build

@@ -19,7 +19,7 @@ Levels = npt.NDArray[np.float64]
 GRID = SAMPLE_RATE // 1000  # samples per grid step of 1 ms
 BEFORE, AFTER = 1000, 400  # grid steps of sound wanted before and after the span that is looked at
 _BLAST = 90  # grid steps in which a blast is at its loudest
-_RISE_DB = 4.0
+_RISE_DB = 3.0
 """Least rise of anything: energy of the 4 ms from it over the loudest 4 ms of the 25 ms before it."""
 _ALONE_RISE_DB, _ALONE_LASTING_DB, _ALONE_SUM_DB = 5.0, 1.0, 17.0
 """Of a shot by itself: least rise, least gain in mean level from the 60 ms before to 20..80 ms after, and

@@ -8,10 +8,11 @@ published state dict, so that the file loads strictly.
 
 from __future__ import annotations
 
+import copy
 import csv
 import pickle
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -180,6 +181,20 @@ class _LogMel(nn.Module):
         return ((torch.matmul(self.banks, power) + 1e-5).log().unsqueeze(1) + 4.5) / 5.0
 
 
+def parts(teacher: Teacher | None = None) -> tuple[nn.Module, nn.Module]:
+    """Copies of a teacher's front end and trunk (batch, 384, bands, frames), to be trained further.
+
+    Without a teacher: the same modules with weights to be loaded.
+    """
+    if teacher is not None:
+        return copy.deepcopy(teacher._front_end), copy.deepcopy(teacher._network.features).requires_grad_(
+            True
+        )
+    network = _Network().eval()
+    _fold_norms(network)
+    return _LogMel(), network.features
+
+
 class Teacher:
     """The tagger, ready to ask: evaluation mode, no gradients, float32, batch norms folded.
 
@@ -190,7 +205,7 @@ class Teacher:
     def __init__(self, network: nn.Module, labels: tuple[str, ...] | None = None) -> None:
         self.labels = labels
         self._front_end = _LogMel().eval()
-        self._network = network.eval().requires_grad_(False)
+        self._network: Any = network.eval().requires_grad_(False)
         self._device = torch.device("cpu")
 
     @classmethod

@@ -16,7 +16,9 @@ from vedette_base.errors import ConfigError
 _SHAPE = (1, 1, 128, 64)
 
 
-def from_bundle(architecture: str, folder: str | Path) -> nn.Module:
+def from_bundle(
+    architecture: str, folder: str | Path, *, pooling: str = "avg", dropout: float = 0.0
+) -> nn.Module:
     """The network of a sound bundle, its norms passing everything through but the bias that was folded in.
 
     Raises:
@@ -29,7 +31,7 @@ def from_bundle(architecture: str, folder: str | Path) -> nn.Module:
             hint="set train.architecture to that of the bundle",
         )
     weights = {name: torch.from_numpy(value.copy()) for name, value in ir_weights(bundle).items()}
-    network = build_network(architecture)
+    network = build_network(architecture, pooling=pooling, dropout=dropout)
     state = network.state_dict()
     names = {module: name for name, module in network.named_modules()}
     for norm, conv in convolutions_before_norms(network, _SHAPE).items():

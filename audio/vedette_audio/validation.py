@@ -1,9 +1,9 @@
-"""Figures on ``val`` while training: fixed windows, as they are and through a poor line."""
+"""Figures on held-out clips while training: fixed windows, as they are and through a poor line."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor, nn
 
 from vedette_audio.dataset import Clip, SoundCache, shot_peaks
-from vedette_audio.features import samples_for
+from vedette_audio.features import HOP, MELS, samples_for
 from vedette_audio.network import probabilities
 from vedette_audio.torch_features import TorchLogMel, to_picture
 from vedette_base.media import SAMPLE_RATE
@@ -23,34 +23,36 @@ Floats = npt.NDArray[np.float32]
 _BATCH = 16
 _EDGE = SAMPLE_RATE // 10  # a shot in the last 0.1 s of a window is not heard well enough to count
 _STEP = 2 * SAMPLE_RATE  # windows of a clip do not overlap here: half the time, the same order of models
+_KEPT = 2**29  # bytes of pictures that stay in memory; more are made anew for each measurement
 
 
 class Validation:
-    """The clips kept aside, as pictures; ``figures`` measures a network on them."""
+    """The clips kept aside, as pictures; ``figures`` measures a network on them.
 
-    def __init__(self, clips: Sequence[Clip], cache: SoundCache, frames: int) -> None:
-        self.clips = [clip for clip in clips if not (clip.shot and clip.flag == "yamnet_low")]
-        mel, length = TorchLogMel(center=False), samples_for(frames)
-        rng = np.random.default_rng(0)
-        poor = scipy.signal.butter(6, 3800, fs=SAMPLE_RATE, output="sos")
-        pictures: dict[bool, list[Tensor]] = {False: [], True: []}
+    ``flagged``: shots that are flagged as hardly audible count too.
+    """
+
+    def __init__(
+        self, clips: Sequence[Clip], cache: SoundCache, frames: int, *, flagged: bool = False
+    ) -> None:
+        self.clips = [clip for clip in clips if flagged or not (clip.shot and clip.flag == "yamnet_low")]
+        self._cache, self._length = cache, samples_for(frames)
+        self._step = max(_STEP, (frames - 1) * HOP)
+        self._mel = TorchLogMel(center=False)
+        self._pictures: dict[bool, Tensor] = {}
         owners: list[int] = []
         held: list[bool] = []
         for index, clip in enumerate(self.clips):
             whole = cache.sound(clip)
-            peaks = shot_peaks(whole)
-            for first, sound in windows(whole, length):
+            peaks = shot_peaks(whole) if clip.shot else np.empty(0, np.int64)
+            for first, _ in windows(whole, self._length, self._step):
                 owners.append(index)
-                held.append(clip.shot and bool(((peaks >= first) & (peaks < first + length - _EDGE)).any()))
-                pictures[False].append(to_picture(mel(torch.from_numpy(sound[None]))).half())
-                noise = rng.standard_normal(sound.size, np.float32) * np.sqrt(np.mean(sound**2)) * 0.25
-                bad = (scipy.signal.sosfilt(poor, sound + noise) * 0.3).astype(np.float32)
-                pictures[True].append(to_picture(mel(torch.from_numpy(bad[None]))).half())
+                held.append(bool(((peaks >= first) & (peaks < first + self._length - _EDGE)).any()))
         self.owners = np.array(owners, np.int64)
         """Index into ``clips`` of each window."""
         self.holds_shot = np.array(held, bool)
         """Whether a window of a shot clip holds one of its loudest impulses."""
-        self._pictures = {k: torch.cat(v) if v else torch.empty(0) for k, v in pictures.items()}
+        self._keep = self.owners.size * MELS * frames * 2 <= _KEPT
 
     def figures(self, network: nn.Module) -> dict[str, float]:
         """Type accuracy over recordings, AUROC and AP of ``gunshot``, plain and poor, and one ``score``."""
@@ -67,7 +69,12 @@ class Validation:
 
     def clip_scores(self, network: nn.Module, *, poor: bool = False) -> Floats:
         """Per clip the greatest probability of each label over its windows, shape ``(clips, labels)``."""
-        return self.clip_scores_of(lambda p: probabilities(network, torch.from_numpy(p)).numpy(), poor=poor)
+        place = next(network.parameters()).device
+
+        def score(pictures: Floats) -> Floats:
+            return np.asarray(probabilities(network, torch.from_numpy(pictures).to(place)).cpu().numpy())
+
+        return self.clip_scores_of(score, poor=poor)
 
     def clip_scores_of(self, score: Callable[[Floats], Floats], *, poor: bool = False) -> Floats:
         """The same of any function from pictures ``(n, 1, MELS, frames)`` to probabilities."""
@@ -78,26 +85,70 @@ class Validation:
 
     def window_scores_of(self, score: Callable[[Floats], Floats], *, poor: bool = False) -> Floats:
         """Probabilities of each window, shape ``(windows, labels)``."""
-        parts = torch.split(self._pictures[poor], _BATCH)
-        return np.concatenate([score(part.float().numpy()) for part in parts])
+        return np.concatenate([score(part.float().numpy()) for part in self._batches(poor)])
+
+    def _batches(self, poor: bool) -> Iterator[Tensor]:
+        """Pictures in batches, in half precision: those of long windows are too many to keep."""
+        if not self._keep:
+            yield from self._made(poor)
+            return
+        if poor not in self._pictures:
+            made = [part.numpy() for part in self._made(poor)]
+            self._pictures[poor] = torch.from_numpy(np.concatenate(made))
+        yield from torch.split(self._pictures[poor], _BATCH)
+
+    def _made(self, poor: bool) -> Iterator[Tensor]:
+        line = PoorLine() if poor else None
+        batch: list[npt.NDArray[np.float16]] = []
+        for clip in self.clips:
+            for _, sound in windows(self._cache.sound(clip), self._length, self._step):
+                heard = line(sound) if line else sound
+                batch.append(self._picture(heard))
+                if len(batch) == _BATCH:
+                    yield torch.from_numpy(np.concatenate(batch))
+                    batch = []
+        if batch:
+            yield torch.from_numpy(np.concatenate(batch))
+
+    def _picture(self, sound: Floats) -> npt.NDArray[np.float16]:
+        """Mels need float32 also where the network around them runs in mixed precision."""
+        with torch.autocast("cpu", enabled=False):
+            return to_picture(self._mel(torch.from_numpy(sound[None]))).half().numpy()
 
     def _measure(self, network: nn.Module, *, poor: bool) -> dict[str, float]:
-        scores = self.clip_scores(network, poor=poor)
-        shot = np.array([clip.shot for clip in self.clips])
-        others = np.array([not clip.types for clip in self.clips])
-        figures = {"accuracy": type_accuracy(self.clips, scores)}
-        for name, chosen in (("", np.ones_like(shot)), ("_others", others)):
-            truth = shot[chosen]
-            both = 0 < truth.sum() < truth.size
-            figures["auroc" + name] = float(roc_auc_score(truth, scores[chosen, -1])) if both else 0.0
-            figures["ap" + name] = float(average_precision_score(truth, scores[chosen, -1])) if both else 0.0
-        return figures
+        return clip_figures(self.clips, self.clip_scores(network, poor=poor))
 
 
-def windows(sound: Floats, length: int) -> list[tuple[int, Floats]]:
+class PoorLine:
+    """A telephone's band, noise 12 dB below the sound, and a low level; the same noise in every pass."""
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng(0)
+        self._band = scipy.signal.butter(6, 3800, fs=SAMPLE_RATE, output="sos")
+
+    def __call__(self, sound: Floats) -> Floats:
+        """The sound as it arrives, same length."""
+        noise = self._rng.standard_normal(sound.size, np.float32) * np.sqrt(np.mean(sound**2)) * 0.25
+        return np.asarray(scipy.signal.sosfilt(self._band, sound + noise) * 0.3, np.float32)
+
+
+def windows(sound: Floats, length: int, step: int = _STEP) -> list[tuple[int, Floats]]:
     """Windows of ``length`` samples with their first sample; the last is padded, or left out when short."""
-    starts = [s for s in range(0, max(1, sound.size), _STEP) if s == 0 or sound.size - s >= _STEP // 2]
+    starts = [s for s in range(0, max(1, sound.size), step) if s == 0 or sound.size - s >= step // 2]
     return [(s, np.pad(part, (0, length - part.size))) for s in starts for part in (sound[s : s + length],)]
+
+
+def clip_figures(clips: Sequence[Clip], scores: Floats) -> dict[str, float]:
+    """Type accuracy over recordings; AUROC and AP of ``gunshot``, also without typed shots (``_others``)."""
+    shot = np.array([clip.shot for clip in clips])
+    others = np.array([not clip.types for clip in clips])
+    figures = {"accuracy": type_accuracy(clips, scores)}
+    for name, chosen in (("", np.ones_like(shot)), ("_others", others)):
+        truth = shot[chosen]
+        both = 0 < truth.sum() < truth.size
+        figures["auroc" + name] = float(roc_auc_score(truth, scores[chosen, -1])) if both else 0.0
+        figures["ap" + name] = float(average_precision_score(truth, scores[chosen, -1])) if both else 0.0
+    return figures
 
 
 def type_accuracy(clips: Sequence[Clip], scores: Floats) -> float:

@@ -2,13 +2,15 @@
 
 A map is plain numbers in a bundle's card: Platt's (two numbers) or isotonic (a rising line of knots). Each
 knows ``base_rate``, the share of positives it was fitted on, so that fusion can take the evidence out of a
-probability: ``logit(p) - logit(base_rate)`` is a log-likelihood ratio.
+probability: ``logit(p) - logit(base_rate)`` is a log-likelihood ratio. ``choose_map`` takes the kind that
+does better on recordings it was not fitted on, and the map keeps the losses of both.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -20,8 +22,10 @@ from vedette_base.errors import DataError
 Floats = npt.NDArray[np.float64]
 
 EDGE = 1e-6
-"""Raw scores are kept this far from 0 and 1, so that their log-odds stay finite."""
-_FOLDS = 5
+"""Scores and probabilities are kept this far from 0 and 1, so that their log-odds stay finite."""
+Kind = Literal["platt", "isotonic"]
+_FOLDS, _DEALS = 5, 4
+"""Folds of groups, and how often the groups are dealt anew: with few groups one deal is luck."""
 
 
 def logit(probability: npt.ArrayLike) -> Floats:
@@ -36,11 +40,29 @@ def logistic(log_odds: npt.ArrayLike) -> Floats:
     return np.asarray(np.exp(-np.logaddexp(0.0, -x)), np.float64)
 
 
+class HeldOut(BaseModel):
+    """What both kinds of map lose on groups (recordings, cameras, scenes) they were not fitted on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    groups: int = Field(ge=2)
+    positive_groups: int = Field(ge=2)
+    """Groups that hold a positive example."""
+    log_loss: dict[Kind, float]
+    """Mean negative log-likelihood in nats."""
+    brier: dict[Kind, float]
+    """Mean squared difference of probability and truth."""
+
+
 class _Map(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     base_rate: float = Field(gt=0.0, lt=1.0)
     """Share of positives among the examples the map was fitted on."""
+    held_out: HeldOut | None = None
+    """None: too few groups to choose by."""
+    shared: tuple[str, ...] = ()
+    """Labels that were fitted together because each has too few groups of its own; none: one label's own."""
 
 
 class PlattMap(_Map):
@@ -51,8 +73,9 @@ class PlattMap(_Map):
     intercept: float
 
     def apply(self, raw: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Calibrated probabilities of raw ones in 0..1, same shape."""
-        return logistic(self.slope * logit(raw) + self.intercept).astype(np.float32)
+        """Calibrated probabilities of raw ones in 0..1, same shape; never nearer than ``EDGE`` to 0 or 1."""
+        found = logistic(self.slope * logit(raw) + self.intercept)
+        return np.clip(found, EDGE, 1 - EDGE).astype(np.float32)
 
 
 class IsotonicMap(_Map):
@@ -114,17 +137,27 @@ def fit_platt(raw: npt.ArrayLike, truth: npt.ArrayLike, *, weights: npt.ArrayLik
 
 
 def fit_isotonic(
-    raw: npt.ArrayLike, truth: npt.ArrayLike, *, weights: npt.ArrayLike | None = None
+    raw: npt.ArrayLike,
+    truth: npt.ArrayLike,
+    *,
+    weights: npt.ArrayLike | None = None,
+    groups: Sequence[str] | None = None,
 ) -> IsotonicMap:
     """Isotonic map: one knot per pool of the pool-adjacent-violators algorithm, joined by lines.
 
-    Each pool counts one more example at the base rate, so that no pool claims 0 or 1.
-    Arguments and errors are those of ``fit_platt``.
+    Each pool counts one more example at the base rate, and no value claims more than the groups can show:
+    where none of n groups was a positive, the next one may be with odds of 1 to n + 1 (Laplace). Beyond the
+    outer pools the line still rises a little, by half of what is left, so that scores keep their order.
+
+    Args:
+        groups: the recording, camera or scene of each example; each example is its own if not given.
+        raw, truth, weights: and errors, as for ``fit_platt``.
     """
     from scipy.optimize import isotonic_regression
 
     r, t, w = _examples(raw, truth, weights)
     base_rate = float(w[t].sum() / w.sum())
+    low, high = _bounds(t, w, groups)
     # equal scores first become one example: a pool must not split them
     x, where = np.unique(r, return_inverse=True)
     total = np.bincount(where, w)
@@ -137,30 +170,108 @@ def fit_isotonic(
         size = total[start:stop].sum()
         knots.append(float(np.average(x[start:stop], weights=total[start:stop])))
         values.append(float((positive[start:stop].sum() + base_rate) / (size + 1)))
-    rising = np.maximum.accumulate(values)
-    return IsotonicMap(x=tuple(knots), y=tuple(float(v) for v in rising), base_rate=base_rate)
+    rising = [float(v) for v in np.clip(np.maximum.accumulate(values), low, high)]
+    if knots[0] > 0:
+        knots, rising = [0.0, *knots], [rising[0] / 2, *rising]
+    if knots[-1] < 1:
+        knots, rising = [*knots, 1.0], [*rising, (1 + rising[-1]) / 2]
+    return IsotonicMap(x=tuple(knots), y=tuple(rising), base_rate=base_rate)
 
 
-def best_map(raw: npt.ArrayLike, truth: npt.ArrayLike, groups: Sequence[str]) -> PlattMap | IsotonicMap:
-    """The map with the lower log-loss when whole groups are held out; Platt's where they tie.
+def _bounds(
+    truth: npt.NDArray[np.bool_], weights: Floats, groups: Sequence[str] | None
+) -> tuple[float, float]:
+    """Least and greatest probability that so many groups without, and with, a positive can show."""
+    if groups is None:
+        without, holding = float(weights[~truth].sum()), float(weights[truth].sum())
+    else:
+        names = _members(groups, truth.size)
+        holding = float(np.unique(names[truth & (weights > 0)]).size)
+        without = float(np.unique(names[~truth & (weights > 0)]).size)
+    return 1 / (without + 2), 1 - 1 / (holding + 2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """A map with how it was chosen.
+
+    Attributes:
+        map: fitted on all examples; ``map.held_out`` has the losses of both kinds.
+        held_out: shape ``(n,)``, the probability of each example by a map of this kind that saw nothing of
+            its group (the mean over deals of the folds); None where there are too few groups.
+    """
+
+    map: PlattMap | IsotonicMap
+    held_out: Floats | None
+
+
+def choose_map(
+    raw: npt.ArrayLike,
+    truth: npt.ArrayLike,
+    groups: Sequence[str],
+    *,
+    weights: npt.ArrayLike | None = None,
+) -> Choice:
+    """The kind of map that loses less when whole groups are held out: isotonic only where both its log-loss
+    and its Brier score are lower, else Platt's, which has two numbers to learn.
 
     Args:
-        raw, truth: as for ``fit_platt``.
+        raw, truth, weights: and errors, as for ``fit_platt``.
         groups: the recording, camera or scene of each example; never on both sides of a fold.
     """
-    r, t, _ = _examples(raw, truth, None)
-    if len(groups) != r.size:
-        raise DataError(f"calibration needs one group per example, got {len(groups)} for {r.size}")
-    names, member = np.unique(np.asarray(groups), return_inverse=True)
-    fold = np.random.default_rng(0).permutation(names.size)[member] % _FOLDS
-    loss = {"platt": 0.0, "isotonic": 0.0}
-    for k in range(min(_FOLDS, names.size)):
-        held = fold == k
-        if t[~held].all() or not t[~held].any():
-            return fit_platt(r, t)  # too few groups to choose by
-        for name, fit in (("platt", fit_platt), ("isotonic", fit_isotonic)):
-            loss[name] += float(np.sum(_log_loss(fit(r[~held], t[~held]).apply(r[held]), t[held])))
-    return fit_isotonic(r, t) if loss["isotonic"] < loss["platt"] else fit_platt(r, t)
+    r, t, w = _examples(raw, truth, weights)
+    member = _members(groups, r.size)
+    holding, without = np.unique(member[t]).size, np.unique(member[~t]).size
+    if holding < 2 or without < 2:
+        return Choice(fit_platt(r, t, weights=w), None)
+    fits: dict[Kind, Callable[..., PlattMap | IsotonicMap]] = {"platt": _platt, "isotonic": fit_isotonic}
+    found = {kind: np.zeros(r.size) for kind in fits}
+    for fold in _deals(member, t):
+        for held in (fold == k for k in np.unique(fold)):
+            rest = ~held
+            if not (w[rest & t].any() and w[rest & ~t].any()):
+                return Choice(fit_platt(r, t, weights=w), None)
+            names = [groups[int(i)] for i in np.flatnonzero(rest)]
+            for kind, fit in fits.items():
+                found[kind][held] += fit(r[rest], t[rest], weights=w[rest], groups=names).apply(r[held])
+    found = {kind: p / _DEALS for kind, p in found.items()}
+    losses = HeldOut(
+        groups=int(member.max()) + 1,
+        positive_groups=holding,
+        log_loss={kind: _mean(_log_loss(p, t), w) for kind, p in found.items()},
+        brier={kind: _mean(np.square(p - t), w) for kind, p in found.items()},
+    )
+    better = all(loss["isotonic"] < loss["platt"] for loss in (losses.log_loss, losses.brier))
+    best: Kind = "isotonic" if better else "platt"
+    fitted = fits[best](r, t, weights=w, groups=list(groups))
+    return Choice(fitted.model_copy(update={"held_out": losses}), found[best])
+
+
+def _platt(raw: Floats, truth: npt.NDArray[np.bool_], *, weights: Floats, groups: Sequence[str]) -> PlattMap:
+    return fit_platt(raw, truth, weights=weights)  # two numbers need no bound by groups
+
+
+def _members(groups: Sequence[str], size: int) -> npt.NDArray[np.int64]:
+    if len(groups) != size:
+        raise DataError(f"calibration needs one group per example, got {len(groups)} for {size}")
+    return np.unique(np.asarray(groups), return_inverse=True)[1].astype(np.int64)
+
+
+def _deals(member: npt.NDArray[np.int64], truth: npt.NDArray[np.bool_]) -> Iterator[npt.NDArray[np.int64]]:
+    """Fold of each example, dealt several times; groups with positives and those without are dealt apart, so
+    that no fold takes all of either."""
+    count = int(member.max()) + 1
+    holding = np.bincount(member[truth], minlength=count) > 0
+    random = np.random.default_rng(0)
+    for _ in range(_DEALS):
+        fold = np.empty(count, np.int64)
+        for kind in (np.flatnonzero(holding), np.flatnonzero(~holding)):
+            fold[kind] = random.permutation(kind.size) % _FOLDS
+        yield fold[member]
+
+
+def _mean(loss: Floats, weights: Floats) -> float:
+    return round(float(np.average(loss, weights=weights)), 6)
 
 
 def calibration_error(probability: npt.ArrayLike, truth: npt.ArrayLike, *, bins: int = 15) -> float:

@@ -19,6 +19,7 @@ Medium = Literal["audio", "vision"]
 Level = Literal["low", "elevated", "high", "critical"]
 Kind = Literal["gunshot", "visible_weapon", "armed_attack", "sensor_lost"]
 State = Literal["open", "final", "retracted"]
+Fire = Literal["single", "burst"]
 Box = tuple[float, float, float, float]
 
 LEVELS: tuple[Level, ...] = ("low", "elevated", "high", "critical")
@@ -36,6 +37,19 @@ FIREARMS: tuple[str, ...] = (
     "Zastava M92",
 )
 """The nine firearm types, spelt as everywhere in Vedette."""
+
+FAMILIES: Mapping[str, str] = {
+    "AK-12": "rifle",
+    "AK-47": "rifle",
+    "IMI Desert Eagle": "pistol",
+    "M16": "rifle",
+    "M249": "machine gun",
+    "M4": "rifle",
+    "MG-42": "machine gun",
+    "MP5": "submachine gun",
+    "Zastava M92": "rifle",
+}
+"""Family of each firearm type."""
 
 GUNSHOT = "gunshot"
 """Label of the output that says "a shot, of whatever firearm"."""
@@ -251,6 +265,28 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
+class HeardBurst:
+    """Shots that follow one another, and what they say together.
+
+    Attributes:
+        start, end: first and last shot, seconds.
+        shots: how many were heard.
+        fire: ``burst`` for automatic fire; ``single`` for one shot, or shots fired one by one.
+        cadence: rounds per minute; None for one shot.
+        firearms: types ranked, best first; ``unknown firearm`` where none is supported; empty where types
+            were not looked at. families: the same of ``FAMILIES``.
+    """
+
+    start: float
+    end: float
+    shots: int
+    fire: Fire
+    cadence: float | None = None
+    firearms: tuple[Ranked, ...] = ()
+    families: tuple[Ranked, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ThreatEvent:
     """One revision of a threat: same ``id``, rising ``revision``; the last one of a file is ``final``.
 
@@ -266,6 +302,8 @@ class ThreatEvent:
         related: ids of linked events (a weapon's stay and the bursts within it).
         reasons: the terms of the log-odds.
         rank: 1 for the gravest of a recording; 0 while events still come.
+        bursts: its shots burst by burst: count, cadence, single or automatic, firearm and family.
+        families: firearm families over all its shots, ranked, best first.
     """
 
     id: str
@@ -282,3 +320,5 @@ class ThreatEvent:
     related: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
     rank: int = 0
+    bursts: tuple[HeardBurst, ...] = ()
+    families: tuple[Ranked, ...] = ()

@@ -62,11 +62,11 @@ def weights_of(model: Any) -> dict[str, Array]:
         if kind == "Constant" and name.startswith("self."):
             # a bare parameter (no layer of its own), or a weight that was not quantised
             found.setdefault(
-                name.removeprefix("self.").removesuffix("_compressed"), _evaluate(node.output(0))
+                name.removeprefix("self.").removesuffix("_compressed"), constant_value(node.output(0))
             )
         if kind in _WEIGHTED and name.startswith("__module.") and _is_constant(node.input_value(1)):
             module = name.removeprefix("__module.").split("/")[0]
-            found[f"{module}.weight"] = _torch_layout(node, _evaluate(node.input_value(1)))
+            found[f"{module}.weight"] = _torch_layout(node, constant_value(node.input_value(1)))
             if (bias := _bias(node)) is not None:
                 found[f"{module}.bias"] = bias
     return found
@@ -89,7 +89,7 @@ def _bias(node: Any) -> Array | None:
         add = target.get_node()
         other = add.input_value(1 - target.get_index()) if add.get_type_name() == "Add" else None
         if other is not None and _is_constant(other):
-            value = _evaluate(other).reshape(-1)
+            value = constant_value(other).reshape(-1)
             if channels.is_static and value.size == channels.get_length():
                 return value
     return None
@@ -103,13 +103,13 @@ def _is_constant(output: Any) -> bool:
     return bool(inputs) and all(_is_constant(value) for value in inputs)
 
 
-def _evaluate(output: Any) -> Array:
+def constant_value(output: Any) -> Array:
     """Value of an output that depends on constants only."""
     node = output.get_node()
     kind = node.get_type_name()
     if kind == "Constant":
         return np.asarray(node.get_data(), np.float32).copy()
-    inputs = [_evaluate(value) for value in node.input_values()]
+    inputs = [constant_value(value) for value in node.input_values()]
     if kind == "Convert":
         return inputs[0]
     if kind == "Multiply":

@@ -11,8 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vedette_base.bursts import bursts_of
 from vedette_base.config import FusionConfig
-from vedette_base.score import FIREARMS, WEAPONS, Segment, Shot, ThreatEvent, WeaponTrack
+from vedette_base.score import FIREARMS, WEAPONS, HeardBurst, Segment, Shot, ThreatEvent, WeaponTrack
 from vedette_fusion.align import Look, Memory
 from vedette_fusion.combine import (
     Evidence,
@@ -151,6 +152,10 @@ class Burst(Candidate):
     def types(self) -> list[Mapping[str, float]]:
         """What each shot, or the peak of the run, says about the firearm."""
         return [self._run_types] if self.run else [shot.types for shot in self.shots]
+
+    def bursts(self) -> tuple[HeardBurst, ...]:
+        """Its shots burst by burst; none of a run."""
+        return bursts_of(self.shots, self._config.type_support)
 
     def window(self) -> Segment:
         """When a weapon must have been in sight to support it: light first, sound later."""

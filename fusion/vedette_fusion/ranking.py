@@ -1,17 +1,12 @@
-"""What comes of a probability: the level of an event, the ranking of firearms, the order of events."""
+"""What comes of a probability: the level of an event, the order of events."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from vedette_base.config import FusionConfig
-from vedette_base.score import LEVELS, Kind, Level, Ranked, ThreatEvent
-
-UNKNOWN_FIREARM = "unknown firearm"
-_FLOOR = 1e-4  # one shot that rules a type out must not rule it out for the whole burst
-_MENTION = 0.02  # shares below this are not worth a line
+from vedette_base.score import LEVELS, Kind, Level, ThreatEvent
 
 
 def level_of(probability: float, kind: Kind, config: FusionConfig) -> Level:
@@ -27,31 +22,6 @@ def level_of(probability: float, kind: Kind, config: FusionConfig) -> Level:
     if probability >= levels.high:
         return "high"
     return "elevated" if probability >= levels.elevated else "low"
-
-
-def rank_firearms(types: Sequence[Mapping[str, float]], support: float) -> tuple[Ranked, ...]:
-    """Pool what each shot of a burst says about the firearm.
-
-    Geometric mean over shots (mean of log probabilities: shots of a burst come from one firearm, but are not
-    independent, so their evidence is averaged and not multiplied). What no type explains, the product of
-    ``1 - p``, is the share of ``unknown firearm``; shares add up to 1 before small ones are left out.
-
-    Args:
-        types: per shot, probability of each type; types are not exclusive (twins such as M4 and M16 share).
-        support: pooled probability that at least one type needs; else the firearm is simply unknown.
-    """
-    given = [t for t in types if t]
-    names = sorted({name for t in given for name in t})
-    pooled = {
-        name: math.exp(math.fsum(math.log(max(t.get(name, 0.0), _FLOOR)) for t in given) / len(given))
-        for name in names
-    }
-    if not pooled or max(pooled.values()) < support:
-        return (Ranked(UNKNOWN_FIREARM, 1.0),)
-    pooled[UNKNOWN_FIREARM] = math.prod(1.0 - p for p in pooled.values())
-    whole = math.fsum(pooled.values())
-    ranked = (Ranked(name, p / whole) for name, p in pooled.items() if p / whole >= _MENTION)
-    return tuple(sorted(ranked, key=lambda r: (-r.probability, r.label)))
 
 
 def rank_events(events: Iterable[ThreatEvent]) -> list[ThreatEvent]:

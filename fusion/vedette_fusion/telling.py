@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vedette_base.bursts import rank_families, rank_firearms
 from vedette_base.config import FusionConfig
 from vedette_base.errors import InputError
 from vedette_base.score import Kind, Medium, Segment, State, ThreatEvent
@@ -11,7 +12,7 @@ from vedette_fusion import wording
 from vedette_fusion.align import Aligner, Memory
 from vedette_fusion.candidates import Burst, Candidate, Stay
 from vedette_fusion.combine import Evidence, combine
-from vedette_fusion.ranking import level_of, rank_firearms
+from vedette_fusion.ranking import level_of
 
 
 class Teller:
@@ -79,6 +80,7 @@ class Teller:
         probability, reasons = combine(burst.heard, view, nearness, texts, self._config)
         agree = view is not None and view.net > 0 and burst.heard.net > 0
         kind: Kind = "armed_attack" if agree else "gunshot"
+        types, support = burst.types(), self._config.type_support
         return ThreatEvent(
             id=burst.id,
             revision=burst.told.revision + 1 if burst.told else 1,
@@ -89,10 +91,12 @@ class Teller:
             start=burst.start,
             end=burst.span.end,
             shots=tuple(burst.shots),
-            firearms=rank_firearms(burst.types(), self._config.type_support),
+            firearms=rank_firearms(types, support),
             tracks=tuple(track for s in stays for track in s.weapons),
             related=tuple(s.id for s in stays),
             reasons=reasons,
+            bursts=burst.bursts(),
+            families=rank_families(types, support),
         )
 
     def _stay(self, stay: Stay, state: State, clock: float) -> ThreatEvent:

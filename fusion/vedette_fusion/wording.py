@@ -29,7 +29,10 @@ def heard_text(burst: Burst, evidence: Evidence) -> str:
     if len(burst.shots) == 1:
         return f"a shot heard at {burst.start:.2f} s, probability {best}"
     share = "best" if len(burst.shots) <= 4 else "a quarter of them at least"
-    return f"{len(burst.shots)} shots heard from {burst.start:.2f} s to {burst.end:.2f} s, {share} {best}"
+    fire = _automatic_fire(burst)
+    return (
+        f"{len(burst.shots)} shots heard from {burst.start:.2f} s to {burst.end:.2f} s{fire}, {share} {best}"
+    )
 
 
 def seen_text(stay: Stay, evidence: Evidence) -> str:
@@ -62,6 +65,12 @@ def coincidence_text(burst: Burst, stay: Stay, config: FusionConfig) -> str:
     if lead <= config.sound_delay:
         return "weapon in sight when the shot sounded"
     return f"weapon seen {lead:.1f} s before the shot"
+
+
+def _automatic_fire(burst: Burst) -> str:
+    """Cadence of the fastest burst; nothing where shots came one by one."""
+    rates = [b.cadence for b in burst.bursts() if b.fire == "burst" and b.cadence is not None]
+    return f", automatic fire of about {round(max(rates), -1):.0f} a minute" if rates else ""
 
 
 def _decimals(probability: float) -> str:

@@ -5,7 +5,7 @@ Every batch is a function of (seed, step) alone, so that a resumed training sees
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vedette_vision.boxes import PAD_GRAY
+from vedette_vision.cutouts import CAMERA_SUBSETS, Cutouts, hand_something
 from vedette_vision.dataset import Labels, Picture
 from vedette_vision.imaging import resize
 from vedette_vision.labels import LABEL_IDS
+from vedette_vision.rooms import Rooms
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -43,6 +45,10 @@ class Sampler:
         batch: pictures per batch.
         seed: of everything random.
         mosaic, closer: shares of training pictures that are mosaics, and closer looks; the rest is whole.
+        shares: how often a picture of a subset is drawn, where that is not ``SUBSET_SHARE``.
+        paste: share of camera pictures in which something is put into somebody's hand.
+        rooms: share of made-up rooms among the pictures.
+        cache: pictures read already, by number.
     """
 
     pictures: Sequence[Picture]
@@ -51,11 +57,17 @@ class Sampler:
     seed: int = 0
     mosaic: float = 0.5
     closer: float = 0.28
-    _cache: dict[int, Pixels] = field(default_factory=dict, repr=False)
+    shares: Mapping[str, float] = field(default_factory=dict)
+    paste: float = 0.0
+    rooms: float = 0.0
+    cache: dict[int, Pixels] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        weights = np.array([SUBSET_SHARE.get(p.subset, 1.0) for p in self.pictures])
+        shares = SUBSET_SHARE | dict(self.shares)
+        weights = np.array([shares.get(p.subset, 1.0) for p in self.pictures])
         self._chances = np.cumsum(weights / weights.sum())
+        self._cutouts = Cutouts(self.pictures if self.paste else [])
+        self._rooms = Rooms(self.pictures if self.rooms else [])
 
     def draw(self, step: int, *, mosaic: bool = True) -> tuple[Pixels, Labels]:
         """One batch: pictures ``(b, size, size, 3)`` BGR, targets ``(n, 6)``: number, id, box in pixels."""
@@ -82,15 +94,16 @@ class Sampler:
         return canvas, self._place(canvas, cell, rng, rng.uniform(0.55, 1.25))
 
     def _take(self, rng: np.random.Generator) -> tuple[Pixels, Labels]:
-        """A random picture and its labels in pixels, mirrored half of the time."""
+        """A random picture and its labels in pixels, mirrored half of the time; or a made-up room."""
+        if self.rooms and rng.random() < self.rooms:
+            return self._rooms.draw(rng)
         index = min(int(np.searchsorted(self._chances, rng.random())), len(self.pictures) - 1)
-        if index not in self._cache:
-            self._cache[index] = self.pictures[index].read()
-        image, labels = self._cache[index], self.pictures[index].labels.copy()
-        if rng.random() < 0.5:
-            image = np.ascontiguousarray(image[:, ::-1])
-            labels[:, [1, 3]] = 1 - labels[:, [3, 1]]
-        labels[:, 1:] *= np.array([image.shape[1], image.shape[0]] * 2, np.float32)
+        if index not in self.cache:
+            self.cache[index] = self.pictures[index].read()
+        image, labels = mirrored(self.cache[index], self.pictures[index].labels, rng)
+        camera = self.paste > 0 and self.pictures[index].subset in CAMERA_SUBSETS
+        if camera and rng.random() < self.paste:
+            return hand_something(image, labels, self._cutouts, rng)
         return image, labels
 
     def _place(
@@ -100,7 +113,9 @@ class Sampler:
         image, labels = self._take(rng)
         scale = self.size / max(image.shape[:2]) * zoom
         stretch = rng.uniform(0.85, 1.18)
-        return _draw(canvas, cell, image, labels, (scale * stretch**0.5, scale / stretch**0.5), rng.random(2))
+        return draw_into(
+            canvas, cell, image, labels, (scale * stretch**0.5, scale / stretch**0.5), rng.random(2)
+        )
 
     def _closer(self, canvas: Pixels, rng: np.random.Generator) -> Labels:
         """A square around one label (or, now and then, anywhere), scaled up to the whole canvas."""
@@ -121,13 +136,23 @@ class Sampler:
         cut = image[y : max(y + 8, int(top + side)), x : max(x + 8, int(left + side))]
         if cut.size == 0:
             return np.empty((0, 5), np.float32)
-        labels = _cut(labels, (x, y, x + cut.shape[1], y + cut.shape[0]))
+        labels = cut_labels(labels, (x, y, x + cut.shape[1], y + cut.shape[0]))
         labels[:, 1:] -= np.array([x, y, x, y], np.float32)
         scale = self.size / side
-        return _draw(canvas, (0, 0, self.size, self.size), cut, labels, (scale, scale), rng.random(2))
+        return draw_into(canvas, (0, 0, self.size, self.size), cut, labels, (scale, scale), rng.random(2))
 
 
-def _draw(
+def mirrored(image: Pixels, labels: Labels, rng: np.random.Generator) -> tuple[Pixels, Labels]:
+    """A picture and its labels, shares made pixels, mirrored half of the time."""
+    labels = labels.copy()
+    if rng.random() < 0.5:
+        image = np.ascontiguousarray(image[:, ::-1])
+        labels[:, [1, 3]] = 1 - labels[:, [3, 1]]
+    labels[:, 1:] *= np.array([image.shape[1], image.shape[0]] * 2, np.float32)
+    return image, labels
+
+
+def draw_into(
     canvas: Pixels,
     cell: tuple[int, int, int, int],
     image: Pixels,
@@ -148,10 +173,10 @@ def _draw(
     labels = labels.copy()
     labels[:, 1:] = labels[:, 1:] * np.array([*scale, *scale], np.float32)
     labels[:, 1:] += np.array([left, top, left, top], np.float32)
-    return _cut(labels, (low_x, low_y, high_x, high_y))
+    return cut_labels(labels, (low_x, low_y, high_x, high_y))
 
 
-def _cut(labels: Labels, window: tuple[float, float, float, float]) -> Labels:
+def cut_labels(labels: Labels, window: tuple[float, float, float, float]) -> Labels:
     """Labels as they remain inside a window: whole enough, or an ignored region, or gone."""
     if len(labels) == 0:
         return labels

@@ -42,6 +42,12 @@ class Picture:
             raise DataError(f"cannot read picture {self.file}")
         return np.asarray(pixels, np.uint8)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels; decodes the picture. Raises DataError for a damaged file."""
+        height, width = self.read().shape[:2]
+        return width, height
+
     def shows(self, *names: str) -> bool:
         """Whether any of these labels is on it."""
         return bool(np.isin(self.labels[:, 0], [LABEL_IDS[name] for name in names]).any())

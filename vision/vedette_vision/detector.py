@@ -34,6 +34,8 @@ SMALL_STILL = 0.8
 ENLARGE = 1.2
 """Stills are small when this much larger they still fit it. Measured: knives of 300 pixels have AP50 0.54 at
 384 pixels, 0.62 at 512 and 0.56 at 640; long guns of 416 pixels 0.67 at 512 and 0.59 at 640."""
+SMALL = 0.2
+"""Share of the picture's longer side below which a thing is small: ``closer_look.small_nms_iou`` applies."""
 LEAST_GAIN = 1.3
 """A person already this close to the enlarged size in the first look is not looked at again."""
 
@@ -201,10 +203,13 @@ class WeaponDetector:
 
     def look_twice(self, frame: Frame) -> Look:
         """A first look and, if the configuration has it on, a closer one at everybody: for still pictures."""
-        look = self.look(frame)
+        return self.look_again(frame, self.look(frame))
+
+    def look_again(self, frame: Frame, first: Look) -> Look:
+        """The closer look of stills after a given first one; the first one itself where it is off."""
         if not self.config.closer_look.enabled:
-            return look
-        return self.look_closer(frame, look, people_worth_it(look, frame, self.config))
+            return first
+        return self.look_closer(frame, first, people_worth_it(first, frame, self.config))
 
     def probabilities(self, look: Look) -> Floats:
         """Calibrated probability of each box; people keep their score."""
@@ -228,7 +233,11 @@ class WeaponDetector:
         return self._found(output[0], fit)
 
     def look_closer(self, frame: Frame, first: Look, people: Floats) -> Look:
-        """Look again at enlarged squares around ``people`` ``(n, 4)``; returns both looks merged."""
+        """Look again at enlarged squares around ``people`` ``(n, 4)``; returns both looks merged.
+
+        Small things of the first look that lie in such a square count less: the second look saw them better.
+        Stills are also looked at mirrored.
+        """
         if len(people) == 0:
             return first
         side = self.config.closer_look.size
@@ -243,12 +252,20 @@ class WeaponDetector:
             fit = Letterbox.fit((max(1, round(x2 - x1)), max(1, round(y2 - y1))), (side, side))
             cuts.append(fit.pad(resize(cut, fit.inner)))
             fits.append(fit)
-        outputs = self._engine((side, side)).run(network_input(cuts))[0]
-        closer = [
-            _moved(self._found(output, fit), window, (width, height))
-            for output, fit, window in zip(outputs, fits, windows, strict=True)
-        ]
-        return first.merge([look.of(look.classes < PERSON) for look in closer], self.config.nms_iou)
+        closer = self._looks_at(cuts, fits)
+        if frame.still and self.config.closer_look.mirror:
+            mirrored = self._looks_at([np.ascontiguousarray(cut[:, ::-1]) for cut in cuts], fits)
+            pairs = zip(closer, mirrored, fits, strict=True)
+            closer = [a.merge([_mirrored(b, fit)], self.config.nms_iou) for a, b, fit in pairs]
+        found = [_moved(look, w, (width, height)) for look, w in zip(closer, windows, strict=True)]
+        faded = _faded(first, windows, self.config.closer_look.first_share)
+        merged = faded.merge([look.of(look.classes < PERSON) for look in found], self.config.nms_iou)
+        return _thinned(merged, SMALL * max(frame.size), self.config.closer_look.small_nms_iou)
+
+    def _looks_at(self, cuts: list[Pixels], fits: list[Letterbox]) -> list[Look]:
+        """What is on each cut-out, in its own pixels."""
+        outputs = self._engine(fits[0].input_size).run(network_input(cuts))[0]
+        return [self._found(output, fit) for output, fit in zip(outputs, fits, strict=True)]
 
     def _found(self, output: Floats, fit: Letterbox) -> Look:
         boxes, scores, classes = decode(output, LEAST_SCORE, self.config.nms_iou)
@@ -305,6 +322,35 @@ def _square(box: Floats, settings: CloserLookConfig, picture: tuple[int, int]) -
     x1, y1 = (max(0, int(v - half)) for v in middle)
     x2, y2 = (min(limit, int(v + half) + 1) for v, limit in zip(middle, picture, strict=True))
     return x1, y1, max(x2, x1 + 1), max(y2, y1 + 1)
+
+
+def _mirrored(look: Look, fit: Letterbox) -> Look:
+    """What was found on a mirrored cut-out, in the pixels of the cut-out itself."""
+    boxes = look.boxes.copy()
+    # mirrored with its grey rim: the right one became the left one
+    width = (fit.input_size[0] - 2 * fit.left) / fit.scale_x
+    boxes[:, [0, 2]] = np.clip(width - look.boxes[:, [2, 0]], 0, fit.inner[0] / fit.scale_x)
+    return Look(boxes, look.scores, look.classes)
+
+
+def _faded(first: Look, windows: Sequence[tuple[int, int, int, int]], share: float) -> Look:
+    """A first look in which small things inside looked-at squares keep only a share of their score."""
+    sides = (first.boxes[:, 2:] - first.boxes[:, :2]).max(axis=1, initial=0.0)
+    scores = first.scores.copy()
+    for x1, y1, x2, y2 in windows:
+        inside = (first.boxes[:, :2] >= (x1, y1)).all(1) & (first.boxes[:, 2:] <= (x2, y2)).all(1)
+        small = (sides < 0.5 * max(x2 - x1, y2 - y1)) & (first.classes < PERSON)
+        scores[inside & small] = first.scores[inside & small] * share
+    return Look(first.boxes, scores, first.classes)
+
+
+def _thinned(look: Look, small: float, limit: float) -> Look:
+    """Stricter suppression among things whose longest side is below ``small``: tiny boxes hardly overlap."""
+    sides = (look.boxes[:, 2:] - look.boxes[:, :2]).max(axis=1, initial=0.0)
+    tiny = np.flatnonzero((sides < small) & (look.classes < PERSON))
+    kept = tiny[suppress(look.boxes[tiny], look.scores[tiny], look.classes[tiny], limit)]
+    chosen = np.concatenate([np.setdiff1d(np.arange(len(sides)), tiny), kept])
+    return look.of(chosen[np.argsort(-look.scores[chosen], kind="stable")])
 
 
 def _moved(look: Look, window: tuple[int, int, int, int], picture: tuple[int, int]) -> Look:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -17,8 +18,12 @@ from vedette_vision.boxes import Floats
 from vedette_vision.dataset import Picture, load_pictures
 from vedette_vision.detector import ImageFrame, Look, WeaponDetector
 from vedette_vision.labels import FIREARM_IDS, LABEL_IDS, OPEN_TYPES
-from vedette_vision.metrics import auroc, average_precision
+from vedette_vision.metrics import SMALL_AREA, Matches, auroc, match
 
+if TYPE_CHECKING:
+    from vedette_vision.run_model import Engines
+
+FirearmReading = Literal["ap50", "ap30", "centre", "small"]
 _FIREARM_COLUMNS = tuple(VISION_LABELS.index(name) for name in OPEN_TYPES["gun"])
 
 
@@ -31,12 +36,18 @@ class SubsetFigures:
         ap50: AP at IoU 0.5 per class that is labelled in it.
         firearm_ap50: pistols, long guns and unresolved guns as one class; None where there are none.
         firearm_auroc: whether pictures with a firearm score above those without; None where all are alike.
+        firearm_ap30, firearm_centre: the same AP at IoU 0.3, and by the box's centre (``metrics.match``): for
+            fixed cameras, whose guns have a few pixels.
+        firearm_small: AP50 of firearms below 32 x 32 pixels.
     """
 
     pictures: int
     ap50: dict[str, float]
     firearm_ap50: float | None
     firearm_auroc: float | None
+    firearm_ap30: float | None = None
+    firearm_centre: float | None = None
+    firearm_small: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,7 @@ class VisionReport:
         pictures: how many were judged.
         part: which part of ``val``: ``all`` or ``test`` (the third that nothing was fitted on).
         path: ``whole`` (one look) or ``closer`` (people looked at again).
+        first_look: per subset, without the closer look, where that was measured too.
     """
 
     map50: float
@@ -58,6 +70,7 @@ class VisionReport:
     pictures: int
     part: str
     path: str
+    first_look: dict[str, SubsetFigures] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, rounded to four places, for cards and JSON."""
@@ -69,6 +82,7 @@ def evaluate(
     dataset_root: Path,
     bundle: Bundle,
     *,
+    engines: Engines | None = None,
     config: VisionConfig | None = None,
     closer: bool = True,
     part: str = "all",
@@ -78,6 +92,7 @@ def evaluate(
     Args:
         dataset_root: folder with ``manifest.jsonl``.
         bundle: a detector.
+        engines: of a training run that was not exported (``run_model.open_model``).
         closer: with the closer look at people, as ``detect`` does it.
         part: ``all``, or ``test``: the third of groups that neither calibration nor fusion saw.
 
@@ -92,19 +107,32 @@ def evaluate(
     if part == "test":
         kept = thirds([p.group for p in pictures]) == TEST
         pictures = [p for p, keep in zip(pictures, kept, strict=True) if keep]
-    looks = look_at(WeaponDetector(bundle, config), pictures)
-    return report(pictures, looks, part=part, path="closer" if closer else "whole")
+    detector = WeaponDetector(bundle, config, engines=engines)
+    if not closer:
+        return report(pictures, look_at(detector, pictures), part=part, path="whole")
+    first, second = look_at_both(detector, pictures)
+    plain = report(pictures, first, part=part, path="whole")
+    return dataclasses.replace(report(pictures, second, part=part, path="closer"), first_look=plain.subsets)
 
 
 def look_at(detector: WeaponDetector, pictures: Sequence[Picture]) -> list[Look]:
     """What the detector finds on each picture, boxes as shares of width and height."""
-    looks = []
+    return look_at_both(detector, pictures)[1]
+
+
+def look_at_both(detector: WeaponDetector, pictures: Sequence[Picture]) -> tuple[list[Look], list[Look]]:
+    """What the first look finds on each picture, and what the detector finds in all; boxes as shares."""
+    first, second = [], []
     for picture in pictures:
         frame = ImageFrame(picture.read())
-        look = detector.look_twice(frame)
-        shares = (look.boxes / np.array(frame.size * 2)).astype(np.float32)
-        looks.append(Look(shares, look.scores, look.classes))
-    return looks
+        look = detector.look(frame)
+        first.append(_shares(look, frame.size))
+        second.append(_shares(detector.look_again(frame, look), frame.size))
+    return first, second
+
+
+def _shares(look: Look, size: tuple[int, int]) -> Look:
+    return Look((look.boxes / np.array(size * 2)).astype(np.float32), look.scores, look.classes)
 
 
 def report(pictures: Sequence[Picture], looks: Sequence[Look], *, part: str, path: str) -> VisionReport:
@@ -120,21 +148,46 @@ def report(pictures: Sequence[Picture], looks: Sequence[Look], *, part: str, pat
 
 
 def class_ap50(pictures: Sequence[Picture], looks: Sequence[Look], name: str) -> float:
-    """AP50 of one class; boxes whose type is open, or that are to be ignored, neither help nor harm."""
+    """AP50 of one class."""
+    return class_matches(pictures, looks, name).precision()
+
+
+def class_matches(pictures: Sequence[Picture], looks: Sequence[Look], name: str) -> Matches:
+    """One class, found and true; boxes of open type, or that are to be ignored, neither help nor harm."""
     column = VISION_LABELS.index(name)
     vague = [LABEL_IDS["ignore"], *(LABEL_IDS[k] for k, may in OPEN_TYPES.items() if name in may)]
     found = [_selected(look, (column,)) for look in looks]
     truth = [p.labels[p.labels[:, 0] == LABEL_IDS[name], 1:] for p in pictures]
     ignored = [p.labels[np.isin(p.labels[:, 0], vague), 1:] for p in pictures]
-    return average_precision(found, truth, ignored)
+    return match(found, truth, ignored)
 
 
 def firearm_ap50(pictures: Sequence[Picture], looks: Sequence[Look]) -> float:
     """AP50 of firearms as one class, whatever their type (ids 1, 3 and 4 of the data set)."""
+    return firearm_matches(pictures, looks).precision()
+
+
+def firearm_matches(
+    pictures: Sequence[Picture], looks: Sequence[Look], reading: FirearmReading = "ap50"
+) -> Matches:
+    """Firearms as one class, found and true, paired in one of four readings.
+
+    ``ap50``, ``ap30``: by overlap. ``centre``: by the box's centre. ``small``: by overlap, those below
+    32 x 32 pixels alone. The last two read the pictures' sizes.
+    """
     found = [_one_class(look, _FIREARM_COLUMNS) for look in looks]
     truth = [p.labels[np.isin(p.labels[:, 0], FIREARM_IDS), 1:] for p in pictures]
     ignored = [p.labels[p.labels[:, 0] == LABEL_IDS["ignore"], 1:] for p in pictures]
-    return average_precision(found, truth, ignored)
+    if reading in ("ap50", "ap30"):
+        return match(found, truth, ignored, 0.5 if reading == "ap50" else 0.3)
+    sizes = [np.array(p.size * 2, np.float32) for p in pictures]
+    boxes = [(b * size, scores) for (b, scores), size in zip(found, sizes, strict=True)]
+    real = [t * size for t, size in zip(truth, sizes, strict=True)]
+    skip = [i * size for i, size in zip(ignored, sizes, strict=True)]
+    if reading == "small":
+        return match(boxes, real, skip, most_area=SMALL_AREA)
+    widths = [float(size[0]) for size in sizes]
+    return match(boxes, real, skip, reading="centre", widths=widths)
 
 
 def firearm_score(look: Look) -> float:
@@ -146,12 +199,20 @@ def _subset(pictures: Sequence[Picture], looks: Sequence[Look]) -> SubsetFigures
     ap50 = {name: class_ap50(pictures, looks, name) for name in VISION_LABELS}
     armed = [p.shows("pistol", "long_gun", "gun") for p in pictures]
     area = auroc([firearm_score(look) for look in looks], armed)
-    firearm = firearm_ap50(pictures, looks)
+    readings: dict[str, float | None] = dict.fromkeys(("ap50", "ap30", "centre", "small"))
+    if any(np.isin(p.labels[:, 0], FIREARM_IDS).any() for p in pictures):
+        at_hand = all(p.file.is_file() for p in pictures)  # two readings need the pictures' sizes
+        for name in get_args(FirearmReading) if at_hand else ("ap50", "ap30"):
+            value = firearm_matches(pictures, looks, name).precision()
+            readings[name] = None if np.isnan(value) else value
     return SubsetFigures(
         pictures=len(pictures),
         ap50={name: value for name, value in ap50.items() if not np.isnan(value)},
-        firearm_ap50=None if np.isnan(firearm) else firearm,
+        firearm_ap50=readings["ap50"],
         firearm_auroc=None if np.isnan(area) else area,
+        firearm_ap30=readings["ap30"],
+        firearm_centre=readings["centre"],
+        firearm_small=readings["small"],
     )
 
 

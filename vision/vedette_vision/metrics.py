@@ -1,13 +1,131 @@
-"""Detection metrics on fixed truth: average precision and the area under the ROC curve."""
+"""Detection metrics on fixed truth: average precision in several readings, and AUROC."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from vedette_vision.boxes import Floats, overlap
+from vedette_vision.boxes import Floats, area, overlap
+
+Reading = Literal["overlap", "centre"]
+
+CENTRE_MARGIN = 0.02
+"""Of the picture's width: how far beside the true box a found box's centre may lie. The hand-drawn box of a
+7-pixel gun is looser than the gun."""
+SMALL_AREA = 32.0**2
+"""Square pixels below which a thing is small (COCO)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matches:
+    """Boxes of one class over many pictures, each right or false; enough for AP of any resample of pictures.
+
+    Attributes:
+        scores: shape ``(n,)``.
+        hits: whether each found a true box, shape ``(n,)``.
+        pictures: number of the picture that each is on, shape ``(n,)``.
+        truths: true boxes per picture, shape ``(pictures,)``.
+    """
+
+    scores: Floats
+    hits: npt.NDArray[np.bool_]
+    pictures: npt.NDArray[np.int64]
+    truths: npt.NDArray[np.int64]
+
+    def precision(self, counts: npt.NDArray[Any] | None = None) -> float:
+        """Area under the precision envelope (all points), NaN without any true box.
+
+        Args:
+            counts: how often each picture is taken, for a bootstrap; once each if not given.
+        """
+        counts = np.ones(len(self.truths)) if counts is None else counts
+        total = float((counts * self.truths).sum())
+        if total == 0:
+            return float("nan")
+        order = np.argsort(-self.scores, kind="stable")
+        weights = counts[self.pictures[order]].astype(np.float64)
+        right = np.cumsum(weights * self.hits[order])
+        if len(right) == 0:
+            return 0.0
+        precision = right / np.maximum(np.cumsum(weights), 1e-12)
+        envelope = np.maximum.accumulate(precision[::-1])[::-1]
+        return float(np.sum(np.diff(np.concatenate([[0.0], right / total])) * envelope))
+
+
+def match(
+    found: Sequence[tuple[Floats, Floats]],
+    truth: Sequence[Floats],
+    ignored: Sequence[Floats] | None = None,
+    least_overlap: float = 0.5,
+    *,
+    reading: Reading = "overlap",
+    widths: Sequence[float] | None = None,
+    most_area: float | None = None,
+) -> Matches:
+    """Pair found boxes with true ones, best score first, each true box once.
+
+    Args:
+        found: per picture, boxes ``(n, 4)`` and scores ``(n,)``.
+        truth: per picture, true boxes ``(m, 4)``.
+        ignored: per picture, regions in which a false box is not counted.
+        least_overlap: IoU at which a box counts as found.
+        reading: ``centre``: found when the box's centre lies within the true box, grown on each side by
+            ``CENTRE_MARGIN`` of the picture's width; ``least_overlap`` plays no part.
+        widths: of the pictures, in the boxes' unit; needed for ``centre``.
+        most_area: only true boxes below this area count, in squared units of the boxes; larger ones, and
+            false boxes above it, neither help nor harm (COCO's AP of small things).
+    """
+    scores, hits, pictures = [], [], []
+    truths = np.zeros(len(truth), np.int64)
+    for number, ((boxes, values), real) in enumerate(zip(found, truth, strict=True)):
+        counted = np.ones(len(real), bool) if most_area is None else area(real) < most_area
+        truths[number] = counted.sum()
+        skip = ignored[number] if ignored is not None else np.empty((0, 4), np.float32)
+        margin = CENTRE_MARGIN * widths[number] if widths is not None else 0.0
+        fits = _fits(boxes, real, reading, margin)
+        enough = least_overlap if reading == "overlap" else 1e-9
+        inside = overlap(boxes, skip).max(axis=1) if len(skip) and len(boxes) else np.zeros(len(boxes))
+        too_large = np.zeros(len(boxes), bool) if most_area is None else area(boxes) >= most_area
+        free = np.ones(len(real), bool)
+        for index in np.argsort(-values, kind="stable"):
+            best = _best(fits[index], free, counted, enough)
+            if best >= 0:
+                free[best] = False
+                if not counted[best]:
+                    continue
+            elif inside[index] >= 0.3 or too_large[index]:
+                continue
+            scores.append(values[index])
+            hits.append(best >= 0)
+            pictures.append(number)
+    return Matches(
+        np.asarray(scores, np.float32), np.asarray(hits, bool), np.asarray(pictures, np.int64), truths
+    )
+
+
+def _fits(boxes: Floats, real: Floats, reading: Reading, margin: float) -> Floats:
+    """How well every found box fits every true one, shape ``(found, true)``, 0 for not at all."""
+    if reading == "overlap" or len(boxes) == 0 or len(real) == 0:
+        return overlap(boxes.reshape(-1, 4), real.reshape(-1, 4))
+    centres = ((boxes[:, :2] + boxes[:, 2:]) / 2)[:, None]
+    near = ((centres >= real[None, :, :2] - margin) & (centres <= real[None, :, 2:] + margin)).all(axis=2)
+    away = np.abs(centres - ((real[:, :2] + real[:, 2:]) / 2)[None]).sum(axis=2)
+    # of several true boxes that a centre lies in, the nearest
+    nearness: Floats = np.where(near, 1.0 / (1.0 + away), 0.0).astype(np.float32)
+    return nearness
+
+
+def _best(fits: Floats, free: npt.NDArray[Any], counted: npt.NDArray[Any], enough: float) -> int:
+    """Which true box a found one takes: a counted one before one that does not count; -1 for none."""
+    for kind in (counted, ~counted):
+        chances = np.where(free & kind, fits, 0.0)
+        if len(chances) and chances.max() >= enough:
+            return int(np.argmax(chances))
+    return -1
 
 
 def average_precision(
@@ -16,44 +134,12 @@ def average_precision(
     ignored: Sequence[Floats] | None = None,
     least_overlap: float = 0.5,
 ) -> float:
-    """Area under the precision envelope (all points), one class.
-
-    Args:
-        found: per picture, boxes ``(n, 4)`` and scores ``(n,)``.
-        truth: per picture, true boxes ``(m, 4)``.
-        ignored: per picture, regions in which a false box is not counted.
-        least_overlap: IoU at which a box counts as found.
+    """Area under the precision envelope (all points), one class; arguments as of ``match``.
 
     Returns:
         0..1, or NaN when there is no true box at all.
     """
-    total = sum(len(t) for t in truth)
-    if total == 0:
-        return float("nan")
-    scores, hits = [], []
-    for number, ((boxes, values), real) in enumerate(zip(found, truth, strict=True)):
-        free = np.ones(len(real), bool)
-        skip = ignored[number] if ignored is not None else np.empty((0, 4), np.float32)
-        for index in np.argsort(-values, kind="stable"):
-            box = boxes[index : index + 1]
-            fits = np.where(free, overlap(box, real)[0], 0.0) if len(real) else np.zeros(0)
-            best = int(np.argmax(fits)) if len(fits) else -1
-            if best >= 0 and fits[best] >= least_overlap:
-                free[best] = False
-                hits.append(True)
-            elif len(skip) and overlap(box, skip).max() >= 0.3:
-                continue
-            else:
-                hits.append(False)
-            scores.append(values[index])
-    if not scores:
-        return 0.0
-    order = np.argsort(-np.asarray(scores), kind="stable")
-    right = np.asarray(hits)[order]
-    recall = np.cumsum(right) / total
-    precision = np.cumsum(right) / np.arange(1, len(right) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(np.sum(np.diff(np.concatenate([[0.0], recall])) * envelope))
+    return match(found, truth, ignored, least_overlap).precision()
 
 
 def auroc(scores: npt.ArrayLike, truth: npt.ArrayLike) -> float:

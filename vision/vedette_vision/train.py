@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,39 +21,27 @@ from torch import nn
 from vedette_base.errors import DataError
 from vedette_vision.augment import Sampler
 from vedette_vision.boxes import Letterbox, decode
-from vedette_vision.dataset import Picture, data_hash, load_pictures, with_people
-from vedette_vision.imaging import resize
-from vedette_vision.labels import FIREARM_IDS, LABEL_IDS, OUTPUTS, PERSON
-from vedette_vision.loss import OpenTypeLoss
-from vedette_vision.metrics import average_precision
-from vedette_vision.network import (
-    COCO_CLASSES,
-    COCO_ROWS,
-    build,
-    classes_of,
-    head_of,
-    load_folded,
-    reinsert_norms,
-    start_weights,
-)
+from vedette_vision.curves import draw_curves
+from vedette_vision.dataset import Labels, Picture, data_hash, load_pictures, with_people
+from vedette_vision.judge import NOT_PICKED_BY, as_tensor, hold_out, look_figures, predict, val_figures
+from vedette_vision.labels import OUTPUTS
+from vedette_vision.looks import LookSampler
+from vedette_vision.loss import training_loss
+from vedette_vision.network import build, load_folded, person_finder, reinsert_norms, start_weights
+from vedette_vision.p2.architecture import plain_name
 
 if TYPE_CHECKING:
     from vedette_base.config import VisionTrainConfig
 
 log = logging.getLogger(__name__)
 Weights = dict[str, npt.NDArray[np.float32]]
-
-MAIN_CLASSES: dict[str, tuple[str, ...]] = {
-    "knife": ("knife",),
-    "granada_armas": ("pistol",),
-    "openimages_gun": ("long_gun", "pistol"),
-    "us_cam1": ("long_gun", "pistol"),
-    "phone_use": ("no_weapon",),
-}
-"""What is quoted per subset of ``val``; several classes are judged as one (a firearm, whatever its type)."""
+CHECKPOINT = ".ckpt"
+"""Start weights with this ending are a run's own: of the same architecture, nothing is put back into them."""
 
 PEOPLE_LABELLED = {"cctv_gray"}
 """Subsets whose people are labelled by hand."""
+ANYWHERE = [[0.0, 0.0, 0.0, 1.0, 1.0]]
+"""A region left open that is the whole picture."""
 LEAST_PERSON = 0.1
 """Score from which the start network's people are taken, surely or as a region left open."""
 
@@ -101,8 +89,11 @@ def train(
     torch.manual_seed(config.seed)
     pictures = load_pictures(dataset_root, "train")[: config.limit or None]
     fingerprint = data_hash(pictures)
+    pictures, held = hold_out(pictures, config.held_out)
+    judged = [*load_pictures(dataset_root, "val")[:: config.val_every], *held]
+    if config.looks:
+        judged = _people_added(judged, dataset_root, config, folder)
     run = _Run.start(pictures, dataset_root, config, folder, resume)
-    judged = load_pictures(dataset_root, "val")[:: config.val_every]
     first = run.step
     while run.progress < 1.0 and (stop_after is None or run.step - first < stop_after):
         run.advance()
@@ -118,12 +109,21 @@ def train(
 class _Run:
     """The state of one training: what a checkpoint holds, and the steps that change it."""
 
-    def __init__(self, network: nn.Module, sampler: Sampler, config: VisionTrainConfig, folder: Path) -> None:
-        self.network, self.sampler, self.config, self.folder = network, sampler, config, folder
+    def __init__(
+        self,
+        network: nn.Module,
+        sampler: Sampler,
+        looks: LookSampler | None,
+        config: VisionTrainConfig,
+        folder: Path,
+    ) -> None:
+        self.network, self.sampler, self.looks = network, sampler, looks
+        self.config, self.folder = config, folder
         self.average = copy.deepcopy(network).eval()
         for parameter in self.average.parameters():
             parameter.requires_grad_(False)
-        self.loss = OpenTypeLoss(head_of(network))
+        self.begun = copy.deepcopy(self.average.state_dict()) if config.blend else {}
+        self.loss = training_loss(network, config)
         self.optimizer = torch.optim.AdamW(_groups(network, config.weight_decay), lr=config.learning_rate)
         self.step, self.seconds, self.best = 0, 0.0, -1.0
         self.sums = np.zeros(3)
@@ -132,19 +132,49 @@ class _Run:
     def start(
         cls, pictures: list[Picture], root: Path, config: VisionTrainConfig, folder: Path, resume: bool
     ) -> _Run:
-        path = Path(config.weights)
-        weights = start_weights(path if path.is_absolute() else root.parent / path)
-        pictures = _people_added(pictures, weights, config, folder)
+        pictures = _people_added(pictures, root, config, folder)
         sampler = Sampler(
-            pictures, config.image_size, config.batch, config.seed, config.mosaic, config.closer
+            pictures,
+            config.image_size,
+            config.batch,
+            config.seed,
+            config.mosaic,
+            config.closer,
+            dict(config.shares),
+            config.paste,
+            config.rooms,
         )
+        looks = None
+        if config.looks:
+            looks = LookSampler(
+                pictures,
+                config.look_size,
+                config.look_batch,
+                config.seed,
+                config.shrink,
+                config.paste,
+                config.rooms,
+                sampler.cache,
+            )
         network = build(config.architecture)
-        load_folded(network, weights)
-        if not resume:
-            batches = (_tensor(sampler.draw(-1 - i & 0xFFFFFFFF)[0]) for i in range(config.norm_batches))
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
-                reinsert_norms(network, batches)
-        run = cls(network, sampler, config, folder)
+        path = _start_file(config.weights, root)
+        own = load_checkpoint(path) if path.suffix == CHECKPOINT else {}
+        same = bool(own) and plain_name(own["architecture"]) == plain_name(config.architecture)
+        if same:
+            network.load_state_dict(own["average"])
+        else:
+            log.info("%s: %s", config.architecture, load_folded(network, start_weights(path)))
+            if not resume:
+                batches = (
+                    as_tensor(sampler.draw(-1 - i & 0xFFFFFFFF)[0]) for i in range(config.norm_batches)
+                )
+                with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
+                    reinsert_norms(network, batches)
+        if config.blend and not same:
+            raise DataError(
+                f"blend mixes with the weights of a run, not with {path.name}", hint="set blend to 0"
+            )
+        run = cls(network, sampler, looks, config, folder)
         if resume:
             run.load(folder / "last.ckpt")
         return run
@@ -162,18 +192,18 @@ class _Run:
         begun = time.monotonic()
         config = self.config
         done = self.progress
-        images, targets = self.sampler.draw(self.step, mosaic=done < 1 - config.close_mosaic)
+        images, targets = self._batch(done)
         warm = min(1.0, (self.step + 1) / max(1, config.warmup_steps))
         rate = config.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
-            outputs = self.network(_tensor(images))
-        losses = self.loss(outputs, torch.from_numpy(targets))
+            outputs = self.network(as_tensor(images))
+        losses = self.loss(outputs, torch.from_numpy(targets), done)
         self.optimizer.zero_grad(set_to_none=True)
         losses.sum().backward()
-        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm))
+        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm or math.inf))
         if math.isfinite(norm):
             self.optimizer.step()
         else:
@@ -187,6 +217,14 @@ class _Run:
             self.sums[:] = 0
             self.note(box=box, cls=kind, dfl=spread, lr=round(rate, 7), grad=round(norm, 2))
 
+    def _batch(self, done: float) -> tuple[npt.NDArray[np.uint8], Labels]:
+        """This step's pictures and targets: enlarged looks, or pictures as they come."""
+        config = self.config
+        chance = np.random.default_rng((config.seed, 2, self.step)).random()
+        if self.looks is not None and chance < config.looks:
+            return self.looks.draw(self.step)
+        return self.sampler.draw(self.step, mosaic=done < 1 - config.close_mosaic)
+
     @torch.no_grad()
     def _average(self, decay: float) -> None:
         for kept, new in zip(
@@ -196,15 +234,30 @@ class _Run:
                 kept.mul_(decay).add_(new, alpha=1 - decay)
 
     def judge(self, pictures: Sequence[Picture]) -> None:
-        """Measure the averaged weights on ``val``; keep them when they are the best."""
+        """Measure the averaged weights; keep them when they are the best on cameras that are not the test."""
         begun = time.monotonic()
-        figures = val_figures(self.average, pictures, self.config.image_size, bf16=self.config.bf16)
-        mean = float(np.mean(list(figures.values()))) if figures else 0.0
+        kept = self._kept()
+        figures = val_figures(kept, pictures, self.config.image_size, bf16=self.config.bf16)
+        if self.looks is not None:
+            figures |= look_figures(kept, pictures, bf16=self.config.bf16)
+        counted = [value for name, value in figures.items() if name not in NOT_PICKED_BY]
+        mean = float(np.mean(counted)) if counted else 0.0
         self.seconds += time.monotonic() - begun
         self.note(val={k: round(v, 4) for k, v in figures.items()}, mean=round(mean, 4))
+        draw_curves(self.folder / "log.jsonl", self.folder / "curves.png")
         if mean > self.best:
             self.best = mean
-            self.save("best.ckpt", light=True)
+            self.save("best.ckpt", kept)
+
+    def _kept(self) -> nn.Module:
+        """The averaged weights, ``config.blend`` of the start weights mixed in (Wortsman et al. 2022)."""
+        if not self.begun:
+            return self.average
+        kept = copy.deepcopy(self.average)
+        for name, value in kept.state_dict().items():
+            if value.dtype.is_floating_point:
+                value.lerp_(self.begun[name], self.config.blend)
+        return kept
 
     def note(self, **facts: Any) -> None:
         """Append a line to the run's log."""
@@ -213,17 +266,17 @@ class _Run:
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    def save(self, name: str, *, light: bool = False) -> None:
-        """Write a checkpoint, whole or not at all; a light one holds the averaged weights alone."""
+    def save(self, name: str, kept: nn.Module | None = None) -> None:
+        """Write a checkpoint, whole or not at all: weights of ``kept`` alone, or all it takes to resume."""
         state: dict[str, Any] = {
             "step": self.step,
             "seconds": self.seconds,
             "best": self.best,
             "outputs": list(OUTPUTS),
             "architecture": self.config.architecture,
-            "average": self.average.state_dict(),
+            "average": (kept or self.average).state_dict(),
         }
-        if not light:
+        if kept is None:
             state |= {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
         torch.save(state, self.folder / f"{name}.part")
         os.replace(self.folder / f"{name}.part", self.folder / name)
@@ -254,69 +307,29 @@ def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
     return [{"params": plain, "weight_decay": decay}, {"params": bare, "weight_decay": 0.0}]
 
 
-def _tensor(images: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """BGR bytes ``(b, h, w, 3)`` to RGB 0..1, ``(b, 3, h, w)`` in memory order channels-last."""
-    return torch.from_numpy(np.ascontiguousarray(images[..., ::-1])).permute(0, 3, 1, 2).float().div_(255)
-
-
-def predict(
-    network: nn.Module, pictures: Sequence[Picture], size: int, *, bf16: bool, batch: int = 16
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Network output per picture ``(4 + classes, anchors)``, letterboxed to a square of ``size`` pixels."""
-    network.eval()
-    for begin in range(0, len(pictures), batch):
-        inputs = []
-        for picture in pictures[begin : begin + batch]:
-            image = picture.read()
-            fit = Letterbox.fit((image.shape[1], image.shape[0]), (size, size))
-            inputs.append(fit.pad(resize(image, fit.inner)))
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            outputs = network(_tensor(np.stack(inputs)))
-        yield from outputs[0].float().numpy()
-
-
-def val_figures(
-    network: nn.Module, pictures: Sequence[Picture], size: int, *, bf16: bool
-) -> dict[str, float]:
-    """AP50 per subset of ``val``, of what ``MAIN_CLASSES`` names; subsets without truth are left out."""
-    found: dict[str, list[Any]] = {name: [] for name in MAIN_CLASSES}
-    truth: dict[str, list[Any]] = {name: [] for name in MAIN_CLASSES}
-    for picture, output in zip(pictures, predict(network, pictures, size, bf16=bf16), strict=True):
-        names = MAIN_CLASSES.get(picture.subset)
-        if names is None:
-            continue
-        shape = picture.read().shape
-        fit = Letterbox.fit((shape[1], shape[0]), (size, size))
-        rows = [4 + OUTPUTS.index(name) for name in names]
-        merged = np.concatenate([output[:4], output[rows].max(0, keepdims=True)])
-        boxes, scores, _ = decode(merged, 0.01)
-        found[picture.subset].append((fit.to_picture(boxes), scores))
-        ids = FIREARM_IDS if len(names) > 1 else [LABEL_IDS[name] for name in names]
-        real = picture.labels[np.isin(picture.labels[:, 0], ids), 1:]
-        truth[picture.subset].append(real * np.array([shape[1], shape[0]] * 2, np.float32))
-    figures = {name: average_precision(found[name], truth[name]) for name in MAIN_CLASSES if found[name]}
-    return {name: value for name, value in figures.items() if not math.isnan(value)}
+def _start_file(weights: str, root: Path) -> Path:
+    """Where start weights are: an absolute path, or one beside the data sets, or from the current folder."""
+    beside = root.parent / weights
+    return beside if beside.exists() or not Path(weights).exists() else Path(weights)
 
 
 def _people_added(
-    pictures: list[Picture],
-    weights: dict[str, npt.NDArray[np.float32]],
-    config: VisionTrainConfig,
-    folder: Path,
+    pictures: list[Picture], root: Path, config: VisionTrainConfig, folder: Path
 ) -> list[Picture]:
-    """Pictures with people as the start network sees them, where nobody labelled people; kept in a file."""
+    """Pictures with people as the COCO network sees them, where nobody labelled people; kept in a file."""
     cache = folder / "people.json"
     known: dict[str, list[list[float]]] = {}
     if cache.is_file():
         known = json.loads(cache.read_text(encoding="utf-8"))
     unlabelled = [p for p in pictures if p.subset not in PEOPLE_LABELLED and p.file.name not in known]
     if unlabelled:
-        coco = classes_of(weights) == COCO_CLASSES
-        network = build(config.architecture, COCO_CLASSES if coco else len(OUTPUTS))
-        load_folded(network, weights)
-        row = 4 + (COCO_ROWS["person"] if coco else PERSON)
+        weights = start_weights(_start_file(config.people or config.weights, root))
+        finder = person_finder(weights, config.architecture)
+        if finder is None:  # nobody can say where people are: nothing is taught about them
+            return [p if p.subset in PEOPLE_LABELLED else with_people(p, ANYWHERE) for p in pictures]
+        network, row = finder
         size = config.image_size
-        outputs = predict(network, unlabelled, size, bf16=config.bf16)
+        outputs = predict(network, (p.read() for p in unlabelled), size, bf16=config.bf16)
         for picture, output in zip(unlabelled, outputs, strict=True):
             boxes, scores, _ = decode(output[[0, 1, 2, 3, row]], LEAST_PERSON)
             shape = picture.read().shape

@@ -11,6 +11,7 @@ from vedette.report.reasons import reasons_chart
 from vedette.report.wording import (
     KIND_WORDS,
     clock,
+    fire_words,
     kind_words,
     label_words,
     length,
@@ -20,9 +21,10 @@ from vedette.report.wording import (
     wall,
 )
 from vedette_base.errors import VedetteError
-from vedette_base.score import LEVELS, ThreatEvent
+from vedette_base.score import LEVELS, HeardBurst, ThreatEvent
 
 LISTED_CARDS = 300  # events with a card; the rest is in events.json and said so
+LISTED_BURSTS = 12
 MANY = 6  # events from which a filter by level helps
 
 
@@ -93,7 +95,8 @@ def _card(analysis: Analysis, event: ThreatEvent, shown: str, player: str) -> st
         f"{_odds(event)}</div>"
         f'<div class="body{"" if shown else " plain"}">{exhibits}<div class="facts">{player}'
         f"{reasons_chart(event)}"
-        f"{_firearms(event)}{_weapons(event)}{_related(analysis, event)}</div></div></article>"
+        f"{_bursts(event)}{_firearms(event)}{_weapons(event)}{_related(analysis, event)}"
+        "</div></div></article>"
     )
 
 
@@ -131,9 +134,31 @@ def _firearms(event: ThreatEvent) -> str:
         f"{percent(entry.probability)}</td></tr>"
         for entry in event.firearms[:5]
     )
+    families = ", ".join(f"{escape(f.label)} {percent(f.probability)}" for f in event.families[:3])
+    by_family = f'<tr><td colspan="3" class="quiet">By family: {families}</td></tr>' if families else ""
     return (
-        f'<table class="ranking"><caption>Which firearm it sounds like</caption><tbody>{rows}</tbody></table>'
+        f'<table class="ranking"><caption>Which firearm it sounds like</caption><tbody>{rows}{by_family}'
+        "</tbody></table>"
     )
+
+
+def _bursts(event: ThreatEvent) -> str:
+    """How the shots were fired, where there is more to say than their number."""
+    if len(event.shots) < 2 or not event.bursts:
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{clock(burst.start)}</th><td>{fire_words(burst)}</td>'
+        f'<td class="num">{escape(_sounds_like(burst, event))}</td></tr>'
+        for burst in event.bursts[:LISTED_BURSTS]
+    )
+    more = len(event.bursts) - LISTED_BURSTS
+    rest = f'<tr><td colspan="3" class="quiet">and {more} more in events.json</td></tr>' if more > 0 else ""
+    return f'<table class="ranking"><caption>Shots</caption><tbody>{rows}{rest}</tbody></table>'
+
+
+def _sounds_like(burst: HeardBurst, event: ThreatEvent) -> str:
+    """The firearm of one burst of several; that of the only one is ranked below."""
+    return burst.firearms[0].label if len(event.bursts) > 1 and burst.firearms else ""
 
 
 def _weapons(event: ThreatEvent) -> str:

@@ -14,7 +14,7 @@ CSV_COLUMNS = (
     "source", "rank", "id", "state", "kind", "level", "probability", "start", "end", "clock",
     "start_time", "end_time",
     "shots", "shot_times", "firearm", "firearm_probability", "weapons", "weapon_probability", "related",
-    "reasons",
+    "reasons", "burst_shots", "burst_fire", "burst_cadence", "family", "family_probability",
 )  # fmt: skip
 RAVEN_COLUMNS = (
     "Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)",
@@ -80,6 +80,7 @@ def _csv_row(analysis: Analysis, event: ThreatEvent) -> Iterable[object]:
     start, end = analysis.wall_clock(event.start), analysis.wall_clock(event.end)
     track = max(event.tracks, key=lambda t: t.probability, default=None)
     firearm = event.firearms[0] if event.firearms else None
+    family = event.families[0] if event.families else None
     return (
         _no_formula(printable(analysis.source.name)),
         event.rank,
@@ -101,6 +102,11 @@ def _csv_row(analysis: Analysis, event: ThreatEvent) -> Iterable[object]:
         f"{track.probability:.4f}" if track else "",
         ";".join(event.related),
         ";".join(f"{reason.term}={reason.log_odds:.4f}" for reason in event.reasons),
+        ";".join(str(burst.shots) for burst in event.bursts),
+        ";".join(burst.fire for burst in event.bursts),
+        ";".join("" if burst.cadence is None else f"{burst.cadence:.1f}" for burst in event.bursts),
+        family.label if family else "",
+        f"{family.probability:.4f}" if family else "",
     )
 
 

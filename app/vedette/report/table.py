@@ -13,6 +13,7 @@ from vedette.report.wording import (
     not_observed,
     one_line,
     percent,
+    shots_words,
     summary,
     wall,
     what,
@@ -91,6 +92,4 @@ def _when(analysis: Analysis, event: ThreatEvent) -> Text:
 
 
 def _recognised(event: ThreatEvent) -> str:
-    shots = len(event.shots)
-    parts = [f"{shots} shot{'s' if shots > 1 else ''}"] if shots else []
-    return "; ".join(part for part in (*parts, what(event)) if part)
+    return "; ".join(part for part in (shots_words(event), what(event)) if part)

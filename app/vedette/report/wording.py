@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from vedette.analysis import Analysis
-from vedette_base.score import Kind, Medium, Segment, ThreatEvent, WeaponTrack
+from vedette_base.score import HeardBurst, Kind, Medium, Segment, ThreatEvent, WeaponTrack
 
 KIND_WORDS: dict[Kind, str] = {
     "armed_attack": "Armed attack",
@@ -88,18 +88,45 @@ def term_words(term: str) -> str:
     return _TERM_WORDS.get(term, term.replace("_", " ").capitalize())
 
 
+def fire_words(burst: HeardBurst) -> str:
+    """How shots were fired: ``1 shot``, ``3 single shots``, ``burst of 6 shots, about 640 a minute``."""
+    if burst.shots == 1:
+        return "1 shot"
+    if burst.fire == "single" or burst.cadence is None:
+        return f"{burst.shots} single shots"
+    return f"burst of {burst.shots} shots, about {round(burst.cadence, -1):.0f} a minute"
+
+
+def shots_words(event: ThreatEvent) -> str:
+    """The shots of an event, shortly; the bursts of one that has several are counted."""
+    if not event.bursts:
+        shots = len(event.shots)
+        return f"{shots} shot{'s' if shots > 1 else ''}" if shots else ""
+    if len(event.bursts) == 1:
+        return fire_words(event.bursts[0])
+    automatic = [burst for burst in event.bursts if burst.fire == "burst"]
+    if not automatic:
+        return f"{len(event.shots)} single shots"
+    fastest = round(max(burst.cadence or 0.0 for burst in automatic), -1)
+    counted = f"{len(automatic)} burst{'s' if len(automatic) > 1 else ''}, up to {fastest:.0f} a minute"
+    return f"{len(event.shots)} shots, {counted}"
+
+
 def best_track(event: ThreatEvent) -> WeaponTrack | None:
     """The track that shows the weapon best, or None."""
     return max(event.tracks, key=lambda track: track.probability, default=None)
 
 
 def what(event: ThreatEvent) -> str:
-    """What was recognised, shortly: ``pistol; sounds like M16 (31 %)``."""
+    """What was recognised, shortly: ``pistol; sounds like M16 (31 %), rifle (70 %)``."""
     track = best_track(event)
     parts = [label_words(track.label)] if track else []
     if event.firearms:
         best = event.firearms[0]
         parts.append(f"sounds like {best.label} ({percent(best.probability)})")
+        family = event.families[0] if event.families else None
+        if family and family.label != best.label:
+            parts[-1] += f", {family.label} ({percent(family.probability)})"
     return "; ".join(parts)
 
 

@@ -10,9 +10,9 @@ from vedette_audio.prepare.groups import join_twins
 from vedette_audio.prepare.listen import HEARD_S
 from vedette_audio.prepare.manifest import below, read_entries
 from vedette_audio.prepare.preparation import Prepared, Tell, listen_to, sum_up
-from vedette_audio.prepare.splits import of_one_recording
 from vedette_audio.prepare.twins import Twin, find_twins
 from vedette_base.errors import DataError
+from vedette_base.splits import of_one_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +59,5 @@ def audit(
         )
         for entry, name, side in zip(entries, names, sides, strict=True)
     ]
-    whole = of_one_recording([entry.fine for entry in entries], names)
+    whole = of_one_group([entry.fine for entry in entries], names)
     return Audit(sum_up(folder, joined, facts, twins, (), left_out, whole), crossing)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from vedette_base.bundle import resource
 from vedette_base.config import Section, load_config
@@ -28,7 +29,8 @@ class DatasetCard(Section):
 
     ``classes`` maps the source's own names to ours; a name that is in neither ``classes`` nor ``left_out`` is
     an error. ``recordings`` says how clips of one recording are known: by the publisher (``named``), by
-    nothing (``estimated``), or each clip is its own (``clip``).
+    nothing (``estimated``), each clip is its own (``clip``), or nobody can tell and all may be one (``one``:
+    the whole source trains).
     """
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
@@ -38,7 +40,7 @@ class DatasetCard(Section):
     licence: str
     cite: str = ""
     layout: Layout
-    recordings: Literal["named", "estimated", "clip"]
+    recordings: Literal["named", "estimated", "clip", "one"]
     classes: dict[str, SoundClass]
     left_out: tuple[str, ...] = ()
     table: str | None = None
@@ -47,9 +49,23 @@ class DatasetCard(Section):
     """``csv`` and ``train_table``: our column -> theirs, where they differ."""
     groups_table: str | None = None
     """Known recordings of single files, shipped beside the cards in ``tables``."""
+    group_pattern: str = ""
+    """Regular expression on a clip's path whose first bracket is its recording; where it does not fit,
+    ``recordings`` decides."""
     val_share: float = Field(default=0.25, ge=0.0, le=0.9)
     """Share of the clips whose recordings go to ``val``."""
     notes: str = ""
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _one_bracket(cls, pattern: str) -> str:
+        try:
+            brackets = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        if pattern and brackets != 1:
+            raise ValueError(f"needs one bracket, the recording; has {brackets}")
+        return pattern
 
 
 def load_card(name_or_file: str | Path) -> DatasetCard:

@@ -54,7 +54,8 @@ def format_cues(names: Sequence[str], facts: Sequence[Facts], rates: Sequence[in
             f"{word} {value} in {own / len(members):.0%}, elsewhere {rest:.0%}"
             for part, word in enumerate(("rate", "channels", "length"))
             for value, own in counts[part].items()
-            if (rest := (overall[part][value] - own) / max(1, len(names) - len(members)))
+            if len(by_class) > 1
+            and (rest := (overall[part][value] - own) / max(1, len(names) - len(members)))
             < own / len(members) - 0.3
         )
         bands = sorted(facts[i].bandwidth for i in members)

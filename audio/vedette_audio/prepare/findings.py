@@ -128,7 +128,8 @@ def words(prepared: Prepared) -> Iterator[str]:
         usual = f", {sorted(steps)[len(steps) // 2]:.1f} dB apart in the middle" if steps else ""
         yield f"recordings estimated: {len(prepared.joints)} runs of numbers{usual}; see the recordings table"
     cues = prepared.cues
-    yield f"format alone guesses the class of {cues.named:.0%} of the clips (blindly {cues.chance:.0%})"
+    if len(cues.classes) > 1:
+        yield f"format alone guesses the class of {cues.named:.0%} of the clips (blindly {cues.chance:.0%})"
     marks: dict[str, list[str]] = {}
     for cls in cues.classes:
         for odd in cls.odd:

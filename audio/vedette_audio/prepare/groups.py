@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from vedette_audio.prepare.facts import Facts
 from vedette_audio.prepare.layouts import Entry
-from vedette_audio.prepare.splits import TRAIN
 from vedette_audio.prepare.twins import Twin
+from vedette_base.splits import TRAIN
 
 Array = npt.NDArray[np.float64]
 

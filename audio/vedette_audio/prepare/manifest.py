@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from vedette_audio.dataset import read_manifest
 from vedette_audio.prepare.layouts import Entry, missing_words
 from vedette_base.errors import DataError, OutputError
 from vedette_base.score import FIREARMS, GUNSHOT
+from vedette_base.splits import TRAIN, VAL
 
 COLUMNS = (
     "path", "source", "task", "label", "fine", "group", "split",
@@ -22,35 +24,53 @@ def read_entries(path: Path) -> tuple[Entry, ...]:
     """The clips of an existing manifest, whoever wrote it; the files lie beside it.
 
     Raises:
-        DataError: as ``read_manifest``; files that are missing; a label that is neither gunshot nor other.
+        DataError: as ``read_manifest``; files that are missing; a value that cannot be one of its column.
     """
-    clips = read_manifest(path)
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        clips = read_manifest(path)
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: no table in UTF-8: {error}") from error
+    entries = tuple(_entry(row, f"{path} line {number}") for number, row in enumerate(rows, 2))
     missing = [clip.path for clip in clips if not (path.parent / clip.path).is_file()]
     if missing:
         raise DataError(
             f"{path}: {missing_words(missing, len(clips))}", hint="paths are relative to the manifest"
         )
-    for number, row in enumerate(rows, 2):
-        if row["label"] not in (GUNSHOT, "other"):
-            raise DataError(
-                f"{path} line {number}: label {row['label']!r} is not in the class list (gunshot, other)"
-            )
-    return tuple(
-        Entry(
-            path=row["path"],
-            label=row["label"],
-            fine=row["fine"],
-            group=row["group"],
-            onsets=tuple(float(part) for part in (row.get("onsets") or "").split()),
-            source=row["source"],
-            split=row["split"],
-            flag=row.get("flag") or "",
-            rate=int(row.get("native_rate") or 0),
-        )
-        for row in rows
+    return entries
+
+
+def _entry(row: Mapping[str, str | None], where: str) -> Entry:
+    text = {name: row.get(name) or "" for name in COLUMNS}
+    empty = [name for name in ("path", "source", "label", "fine", "group", "split") if not text[name]]
+    if empty:
+        raise DataError(f"{where}: nothing in {', '.join(empty)}")
+    if text["label"] not in (GUNSHOT, "other"):
+        raise DataError(f"{where}: label {text['label']!r} is not in the class list (gunshot, other)")
+    if text["split"] not in (TRAIN, VAL):
+        raise DataError(f"{where}: split {text['split']!r} is neither train nor val")
+    return Entry(
+        path=text["path"],
+        label=text["label"],
+        fine=text["fine"],
+        group=text["group"],
+        onsets=tuple(_number(part, where, "onsets") for part in text["onsets"].split()),
+        source=text["source"],
+        split=text["split"],
+        flag=text["flag"],
+        rate=round(_number(text["native_rate"] or "0", where, "native_rate")),
     )
+
+
+def _number(text: str, where: str, column: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise DataError(f"{where}: {column} must be a number, got {text!r}")
+    return number
 
 
 def task_of(entry: Entry) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +15,11 @@ from vedette_audio.prepare.facts import Facts, measure
 from vedette_audio.prepare.groups import Estimate, estimate_recordings, join_twins, known_recordings
 from vedette_audio.prepare.layouts import Entry, read_source
 from vedette_audio.prepare.listen import HEARD_S, listen
-from vedette_audio.prepare.splits import split_by_group
-from vedette_audio.prepare.suspects import Suspect, find_suspects
+from vedette_audio.prepare.suspects import Suspect, find_suspects, wrong_onsets
 from vedette_audio.prepare.twins import Twin, find_twins
 from vedette_base.errors import DataError
 from vedette_base.score import FIREARMS
+from vedette_base.splits import TRAIN, split_by_group
 
 Tell = Callable[[int, int], None]
 
@@ -63,7 +64,8 @@ def prepare(
     Raises:
         DataError: the source cannot be read, holds broken files, or is silent throughout.
     """
-    entries, facts, left_out = listen_to(read_source(card, root), root, skip_broken=skip_broken, tell=tell)
+    source = [replace(entry, group=_recording(card, entry)) for entry in read_source(card, root)]
+    entries, facts, left_out = listen_to(source, root, skip_broken=skip_broken, tell=tell)
     twins = find_twins(facts)
     joints: tuple[Estimate, ...] = ()
     groups = [entry.group or entry.path for entry in entries]
@@ -74,12 +76,22 @@ def prepare(
     if card.groups_table:
         groups, sides = known_recordings(shipped_table(card.groups_table), entries, groups)
     groups, sides = join_twins(groups, twins, sides)
+    if card.recordings == "one":
+        sides = [side or TRAIN for side in sides]
     split = split_by_group([entry.fine for entry in entries], groups, card.val_share, sides)
     entries = [
         replace(entry, group=group, split=side)
         for entry, group, side in zip(entries, groups, split.sides, strict=True)
     ]
     return sum_up(root, entries, facts, twins, joints, left_out, split.whole)
+
+
+def _recording(card: DatasetCard, entry: Entry) -> str:
+    """What the publisher or the clip's name says of its recording; empty where they say nothing."""
+    named = re.search(card.group_pattern, entry.path) if card.group_pattern else None
+    if named:
+        return f"{card.name}_{named[1]}"
+    return entry.group or (card.name if card.recordings == "one" else "")
 
 
 def listen_to(
@@ -130,11 +142,14 @@ def sum_up(
     names = [entry.fine for entry in entries]
     rates = [entry.rate or clip.rate for entry, clip in zip(entries, facts, strict=True)]
     suspects = find_suspects([e.label for e in entries], names, [e.group for e in entries], facts)
+    suspects = tuple(
+        sorted((*suspects, *wrong_onsets([e.onsets for e in entries], facts)), key=lambda s: (s.clip, s.flag))
+    )
     flags: dict[int, list[str]] = {}
     for suspect in suspects:
         flags.setdefault(suspect.clip, []).append(suspect.flag)
     flagged = [
-        replace(entry, flag=entry.flag or "+".join(dict.fromkeys(flags.get(i, ()))), rate=rates[i])
+        replace(entry, flag=_joined([*entry.flag.split("+"), *flags.get(i, ())]), rate=rates[i])
         for i, entry in enumerate(entries)
     ]
     return Prepared(
@@ -148,6 +163,11 @@ def sum_up(
         tuple(left_out),
         tuple(whole),
     )
+
+
+def _joined(flags: Sequence[str]) -> str:
+    """Remarks of a clip as the manifest holds them; those of an earlier manifest come first."""
+    return "+".join(dict.fromkeys(flag for flag in flags if flag))
 
 
 def conflicts(prepared: Prepared) -> Counter[tuple[str, str]]:

@@ -46,6 +46,17 @@ def find_suspects(
                         key=lambda s: (s.clip, s.flag)))  # fmt: skip
 
 
+def wrong_onsets(onsets: Sequence[Sequence[float]], facts: Sequence[Facts]) -> tuple[Suspect, ...]:
+    """Shots that a table puts before the beginning or after the end of their clip."""
+    found = []
+    for number, (given, clip) in enumerate(zip(onsets, facts, strict=True)):
+        outside = [onset for onset in given if not 0 <= onset <= clip.duration]
+        if outside:
+            evidence = f"a shot at {outside[0]:g} s, the clip has {clip.duration:.2f} s"
+            found.append(Suspect(number, "onset", evidence))
+    return tuple(found)
+
+
 def _doubtful_rates(names: Sequence[str], facts: Sequence[Facts]) -> list[Suspect]:
     """As many samples as nearly all others of the class, yet another rate: the header may be wrong."""
     members: dict[str, list[int]] = defaultdict(list)

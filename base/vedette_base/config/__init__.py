@@ -19,14 +19,17 @@ from vedette_base.config.vision import (
     VisionConfig,
     VisionTrainConfig,
 )
+from vedette_base.config.vision_loss import AssignerConfig, LossConfig
 
 __all__ = [
+    "AssignerConfig",
     "AudioAugmentConfig",
     "AudioConfig",
     "AudioTrainConfig",
     "CloserLookConfig",
     "FusionConfig",
     "LevelConfig",
+    "LossConfig",
     "MotionConfig",
     "RunConfig",
     "Section",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from vedette_base.config.section import Count, OpenProbability, Probability, Seconds, Section
+from vedette_base.config.vision_loss import AssignerConfig, LossConfig
 from vedette_base.score import VISION_LABELS
 
 Polygon = tuple[tuple[Probability, Probability], ...]
@@ -54,7 +55,7 @@ class CloserLookConfig(Section):
     enabled: bool = True
     size: Count = 320
     """Side of an enlarged cut-out, in pixels; a multiple of 32."""
-    person_threshold: OpenProbability = 0.3
+    person_threshold: OpenProbability = 0.15
     margin: float = Field(default=0.2, ge=0.0, le=2.0)
     """Widening of a person's box on each side, as a share of its longer side: 0.2 makes it 1.4 times."""
     crops_per_look: Count = 4
@@ -62,6 +63,12 @@ class CloserLookConfig(Section):
     """Budget on video; 0 switches it off there. Still pictures are not held to it."""
     trigger: OpenProbability = 0.15
     """A first score this weak (uncalibrated) asks for a closer look at whoever is there."""
+    mirror: bool = True
+    """Stills: every cut-out is also looked at mirrored."""
+    first_share: Probability = 0.5
+    """What is left of a first look's score of a small thing where somebody was looked at closer."""
+    small_nms_iou: Probability = 0.3
+    """As ``nms_iou``, for things below a fifth of the picture after a closer look."""
 
     @field_validator("size")
     @classmethod
@@ -73,9 +80,10 @@ class VisionTrainConfig(Section):
     """Settings of ``vedette train vision``."""
 
     architecture: str = "yolo11n.yaml"
-    """Any Ultralytics detection YAML that the start weights fit."""
+    """Any Ultralytics detector, ours with a P2 head (``yolo12s-p2``), or ``fasterrcnn_resnet50``."""
     weights: str = "weights/yolo11n_coco_dequant_fp16.npz"
-    """Folded start weights: a ``.npz`` under Ultralytics' names, or a bundle; relative to the data sets."""
+    """Folded start weights: a ``.npz`` under Ultralytics' names, or a bundle; relative to the data sets; or
+    ``none``. What fits is taken, so those of ``yolo11n`` also start ``yolo11n-p2``."""
     seed: int = 0
     steps: Count = 2300
     """Batches in all."""
@@ -89,8 +97,8 @@ class VisionTrainConfig(Section):
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
     weight_decay: float = Field(default=5e-4, ge=0.0, le=1.0)
     warmup_steps: int = Field(default=150, ge=0)
-    clip_norm: float = Field(default=10.0, gt=0.0)
-    """Longest gradient."""
+    clip_norm: float = Field(default=10.0, ge=0.0)
+    """Longest gradient; 0: any."""
     average_decay: Probability = 0.998
     """Of the moving average of the weights, which is what is kept."""
     norm_batches: Count = 8
@@ -99,6 +107,24 @@ class VisionTrainConfig(Section):
     """Share of training pictures that are mosaics of four."""
     closer: Probability = 0.28
     """Share that are enlarged cut-outs around people and weapons."""
+    shares: dict[str, float] = Field(default_factory=dict)
+    """How often a picture of a subset is drawn, against 1; subsets not named keep their own share."""
+    looks: Probability = 0.0
+    """Share of batches that are enlarged looks at people of camera pictures, as the closer look has them."""
+    look_size: Count = 320
+    look_batch: Count = 24
+    shrink: Probability = 0.25
+    """Share of looks that are web pictures shrunk until their weapons have a few pixels."""
+    paste: Probability = 0.0
+    """Share of camera pictures in which a cut-out weapon or look-alike is put into somebody's hand."""
+    rooms: Probability = 0.0
+    """Share of made-up rooms, empty or with cut-out people in them, among pictures and among looks."""
+    blend: Probability = 0.0
+    """Share of the start weights, those of an earlier run, in the weights that are kept."""
+    held_out: Probability = 0.0
+    """Share of the cameras of ``cctv_gray`` that are kept out, to choose the best weights by."""
+    people: str = ""
+    """Weights that find the people nobody labelled (COCO's); empty: the start weights."""
     close_mosaic: Probability = 0.12
     """Last share of the training, without mosaics."""
     epoch_steps: Count = 400
@@ -109,8 +135,10 @@ class VisionTrainConfig(Section):
     """Every how-many-th picture of ``val`` the measurement takes while training."""
     limit: int = Field(default=0, ge=0)
     """First so many training pictures alone, for a trial; 0: all."""
+    loss: LossConfig = LossConfig()
+    assigner: AssignerConfig = AssignerConfig()
 
-    @field_validator("image_size")
+    @field_validator("image_size", "look_size")
     @classmethod
     def _fits_the_strides(cls, value: int) -> int:
         return _multiple_of_32(value)

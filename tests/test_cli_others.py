@@ -103,10 +103,9 @@ def test_detect_gives_a_line_of_json_per_picture_and_names_the_rest(vedette: Com
     result = vedette("detect", "picture.jpg", "sound.wav", "video.mp4", "--min-probability", "0")
     assert result.code == 1
     lines = [json.loads(line) for line in result.out.splitlines()]
-    assert [line["path"] for line in lines] == ["picture.jpg", "video.mp4"]
+    assert [line["path"] for line in lines] == ["picture.jpg", *["video.mp4"] * (len(lines) - 1)]
     assert {box["label"] for line in lines for box in line["detections"]} <= {*VISION_LABELS, "person"}
-    assert result.said[0] == "sound.wav: holds no picture"
-    assert result.said[1].startswith("video.mp4: is a video")
+    assert result.said == ["sound.wav: holds no picture"]
 
 
 @pytest.mark.parametrize(("command", "model"), [("classify", "vision"), ("detect", "audio"),

@@ -74,7 +74,8 @@ def test_faster_rcnn_goes_through_both_commands_and_its_export_is_refused(
     assert trained.exit_code == 0, trained.output
     # the command looks at 640 pixels: two passes of a large network, kept small here
     monkeypatch.setattr("vedette_vision.evaluate.VisionConfig", lambda: SMALL)
-    judged = runner.invoke(app, ["evaluate", "vision", str(pictures), "--model", str(run)])
+    whole = ["--part", "val", "--keep-twins", "--json"]
+    judged = runner.invoke(app, ["evaluate", "vision", str(pictures), "--model", str(run), *whole])
     assert judged.exit_code == 0, judged.output
     assert json.loads(judged.stdout.splitlines()[-1])["pictures"] == 1
     with pytest.raises(DataError, match="fasterrcnn_resnet50 cannot be exported") as caught:

@@ -26,6 +26,7 @@ import typer
 
 from vedette.cli_classify import classify
 from vedette.cli_data import data_app
+from vedette.cli_detect import detect
 from vedette.cli_evaluate import evaluate_app
 from vedette.cli_explain import explain
 from vedette.cli_export import export_app
@@ -49,6 +50,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(export_app, name="export")
 app.command()(classify)
+app.command()(detect)
 app.command()(explain)
 
 
@@ -210,35 +212,6 @@ def analyze(
         raise typer.Exit(2 if unfit else 1)
     if alarming:
         raise typer.Exit(3)
-
-
-@app.command()
-def detect(
-    pictures: Annotated[list[Path], typer.Argument(help="Still pictures.")],
-    model: Annotated[str, typer.Option(help="Bundle name or folder.")] = "vision",
-    min_probability: Annotated[float, typer.Option(min=0, max=1, help="Leave out boxes below this.")] = 0.25,
-) -> None:
-    """List the weapons, and what is mistaken for them, in still pictures; one JSON line each."""
-    from vedette.sources import probe
-    from vedette.sources.listen import read_picture
-    from vedette_vision.detector import WeaponDetector
-
-    detector, failed = WeaponDetector.load(model), False
-    for picture in pictures:
-        try:
-            found = detector.detect(read_picture(picture), min_probability)
-            if probe(picture).duration:
-                tell(f"{picture}: is a video, of which the first picture was looked at; see vedette analyze")
-        except VedetteError as error:
-            complain(error)
-            failed = True
-            continue
-        boxes = [
-            {"label": d.label, "probability": round(d.probability, 4), "box": [round(v, 1) for v in d.box]}
-            for d in found
-        ]
-        typer.echo(json.dumps({"path": str(picture), "detections": boxes}))
-    raise typer.Exit(int(failed))
 
 
 @app.command()

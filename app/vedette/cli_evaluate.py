@@ -9,13 +9,15 @@ from typing import Annotated
 
 import typer
 
+from vedette.cli_chips import evaluate_chips
 from vedette.cli_measure import evaluate_robustness, evaluate_shots
-from vedette.cli_models import Cache, Manifest, Model, Pictures, need_training, print_line
+from vedette.cli_models import Cache, Manifest, Model, Pictures, need_training
 from vedette_base.errors import InputError
 
 evaluate_app = typer.Typer(help="Measure a model without leaks.", no_args_is_help=True)
 evaluate_app.command("shots")(evaluate_shots)
 evaluate_app.command("robustness")(evaluate_robustness)
+evaluate_app.command("chips")(evaluate_chips)
 
 
 class Part(StrEnum):
@@ -63,12 +65,44 @@ def evaluate_audio(
         result.print()
 
 
-@evaluate_app.command("vision")
-def evaluate_vision(pictures: Pictures, model: Model = "vision", part: str = "all") -> None:
-    """Print the figures of a picture model, or of a training run, on its validation pictures, as JSON."""
-    need_training()
-    from vedette_vision.evaluate import evaluate
-    from vedette_vision.run_model import open_model
+class PicturePart(StrEnum):
+    """Which pictures that were not trained on."""
 
-    bundle, engines = open_model(model)
-    print_line(evaluate(pictures, bundle, engines=engines, part=part).as_dict())
+    test = "test"
+    val = "val"
+
+
+@evaluate_app.command("vision")
+def evaluate_vision(
+    pictures: Pictures,
+    model: Model = "vision",
+    against: Annotated[str | None, typer.Option(help="Bundle or run to put beside it, paired.")] = None,
+    part: Annotated[
+        PicturePart, typer.Option(help="The test third of val, or all of val.")
+    ] = PicturePart.test,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for page, Markdown, pictures, JSON.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
+    threshold: Annotated[
+        float, typer.Option(help="Probability from which a box counts in the tables of TP, FP and FN.")
+    ] = 0.25,
+    frames_of: Annotated[
+        str, typer.Option(help="Subset whose firearm recall sets the threshold on empty pictures.")
+    ] = "us_cam1",
+    keep_twins: Annotated[
+        bool, typer.Option("--keep-twins", help="Also judge near-duplicates of training pictures.")
+    ] = False,
+) -> None:
+    """Print the figures of a picture model, or of a training run, on its validation pictures."""
+    need_training()
+    from vedette.evaluating_vision import evaluate_vision_model
+
+    result = evaluate_vision_model(
+        pictures, model, part.value, against=against, out=out, threshold=threshold, frames_of=frames_of,
+        keep_twins=keep_twins,
+    )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(result.document))
+    else:
+        result.print()

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import typer
 
+from vedette.cli_chips import export_chips
 from vedette.cli_models import Bundle, Cache, Manifest, Onnx, Pictures, Run, need_training
 
 export_app = typer.Typer(help="Turn a training run into a model bundle.", no_args_is_help=True)
+export_app.command("chips")(export_chips)
 
 
 @export_app.command("audio")

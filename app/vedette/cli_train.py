@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vedette.cli_chips import train_chips
 from vedette.cli_models import Cache, Config, Manifest, Pictures, Resume, Run, need_training, print_line
 from vedette.messages import tell
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from vedette_base.config import AudioTrainConfig
 
 train_app = typer.Typer(help="Train a model on your own data.", no_args_is_help=True)
+train_app.command("chips")(train_chips)
 
 
 class FoldsKind(StrEnum):

@@ -48,7 +48,7 @@ def evaluate_model(
 ) -> Result:
     """Measure a bundle on a part of a manifest. Raises DataError, BundleError, OutputError."""
     bundle = load_bundle(model)
-    folder = _folder(out)
+    folder = results_folder(out)
     with _bar() as tell:
         scored = score_part(manifest, bundle, cache=cache, part=part, tell=tell)
     found = measure(
@@ -64,7 +64,7 @@ def evaluate_model(
 
 def evaluate_table(manifest: Path, cache: Path, table: Path, out: Path | None) -> Result:
     """Measure a table of scores, a row per clip. Raises DataError, OutputError."""
-    folder = _folder(out)
+    folder = results_folder(out)
     scored = read_table(table, Sounds.open(manifest, cache))
     found = measure(scored, "out_of_fold", model=str(table), manifest=str(manifest))
     return _finished(found, folder)
@@ -72,7 +72,7 @@ def evaluate_table(manifest: Path, cache: Path, table: Path, out: Path | None) -
 
 def compare_folds(manifest: Path, cache: Path, teacher: Path | None, out: Path | None) -> Result:
     """Plain classifiers on random and on grouped folds. Raises DataError, BundleError, OutputError."""
-    folder = _folder(out)
+    folder = results_folder(out)
     sounds = Sounds.open(manifest, cache)
     with _bar() as tell:
         found = measure_leak(sounds, teacher, tell=tell)
@@ -80,7 +80,7 @@ def compare_folds(manifest: Path, cache: Path, teacher: Path | None, out: Path |
     document = {"schema": 1, "task": "audio-leak", "manifest": str(manifest), "why": WHY, "leaks": leaks}
     document = rounded(document)
     if folder is not None:
-        _write(folder / "leak.json", json.dumps(document, indent=1))
+        write_result(folder / "leak.json", json.dumps(document, indent=1))
     return Result(
         document, "What a random split is worth: firearm, twins merged", (WHY,), (_leak_table(found),)
     )
@@ -114,8 +114,8 @@ def _finished(found: Evaluation, folder: Path | None) -> Result:
 
         pictures = draw_all(found, folder)
         page = make_evaluation_page(title, found.conditions, shown, pictures, warning=found.warning)
-        _write(folder / "index.html", page)
-        _write(folder / "evaluation.json", json.dumps(document, indent=1))
+        write_result(folder / "index.html", page)
+        write_result(folder / "evaluation.json", json.dumps(document, indent=1))
         write_table(found.scored, folder / "scores.csv")
     return Result(document, title, conditions, shown)
 
@@ -132,8 +132,8 @@ def _of_bundle(bundle: Bundle, manifest: Path) -> tuple[str, ...]:
     )
 
 
-def _folder(out: Path | None) -> Path | None:
-    """The folder for results, made before anything slow begins."""
+def results_folder(out: Path | None) -> Path | None:
+    """The folder for results, made before anything slow begins. Raises OutputError."""
     if out is not None:
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,8 @@ def _folder(out: Path | None) -> Path | None:
     return out
 
 
-def _write(path: Path, text: str) -> None:
+def write_result(path: Path, text: str) -> None:
+    """Write a file of the results. Raises OutputError."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

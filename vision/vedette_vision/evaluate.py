@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from vedette_base.bundle import Bundle
 from vedette_base.config import VisionConfig
+from vedette_base.errors import DataError
 from vedette_base.score import VISION_LABELS
 from vedette_base.statistics import TEST, thirds
 from vedette_vision.boxes import Floats
@@ -99,15 +101,8 @@ def evaluate(
     Raises:
         DataError: no such data.
     """
-    config = config or VisionConfig()
-    if not closer:
-        without = config.closer_look.model_copy(update={"enabled": False})
-        config = config.model_copy(update={"closer_look": without})
-    pictures = load_pictures(dataset_root, "val")
-    if part == "test":
-        kept = thirds([p.group for p in pictures]) == TEST
-        pictures = [p for p, keep in zip(pictures, kept, strict=True) if keep]
-    detector = WeaponDetector(bundle, config, engines=engines)
+    pictures = judged_pictures(dataset_root, part)
+    detector = open_detector(bundle, engines=engines, config=config, closer=closer)
     if not closer:
         return report(pictures, look_at(detector, pictures), part=part, path="whole")
     first, second = look_at_both(detector, pictures)
@@ -115,15 +110,49 @@ def evaluate(
     return dataclasses.replace(report(pictures, second, part=part, path="closer"), first_look=plain.subsets)
 
 
+def judged_pictures(dataset_root: Path, part: str = "all") -> list[Picture]:
+    """Pictures of ``val``, or of its ``test`` third. Raises DataError where there are none."""
+    pictures = load_pictures(dataset_root, "val")
+    if part != "test":
+        return pictures
+    kept = thirds([p.group for p in pictures]) == TEST
+    if not kept.any():
+        raise DataError(f"no group of val in {dataset_root} falls into its test third", hint="--part val")
+    return [p for p, keep in zip(pictures, kept, strict=True) if keep]
+
+
+def open_detector(
+    bundle: Bundle,
+    *,
+    engines: Engines | None = None,
+    config: VisionConfig | None = None,
+    closer: bool = True,
+) -> WeaponDetector:
+    """The detector as ``detect`` runs it, or without its closer look."""
+    config = config or VisionConfig()
+    if not closer:
+        without = config.closer_look.model_copy(update={"enabled": False})
+        config = config.model_copy(update={"closer_look": without})
+    return WeaponDetector(bundle, config, engines=engines)
+
+
 def look_at(detector: WeaponDetector, pictures: Sequence[Picture]) -> list[Look]:
     """What the detector finds on each picture, boxes as shares of width and height."""
     return look_at_both(detector, pictures)[1]
 
 
-def look_at_both(detector: WeaponDetector, pictures: Sequence[Picture]) -> tuple[list[Look], list[Look]]:
-    """What the first look finds on each picture, and what the detector finds in all; boxes as shares."""
+def look_at_both(
+    detector: WeaponDetector,
+    pictures: Sequence[Picture],
+    tell: Callable[[int, int], object] = lambda done, of: None,
+) -> tuple[list[Look], list[Look]]:
+    """What the first look finds on each picture, and what the detector finds in all; boxes as shares.
+
+    ``tell`` hears how many pictures are done, of how many.
+    """
     first, second = [], []
-    for picture in pictures:
+    for number, picture in enumerate(pictures):
+        tell(number, len(pictures))
         frame = ImageFrame(picture.read())
         look = detector.look(frame)
         first.append(_shares(look, frame.size))
@@ -152,14 +181,30 @@ def class_ap50(pictures: Sequence[Picture], looks: Sequence[Look], name: str) ->
     return class_matches(pictures, looks, name).precision()
 
 
-def class_matches(pictures: Sequence[Picture], looks: Sequence[Look], name: str) -> Matches:
-    """One class, found and true; boxes of open type, or that are to be ignored, neither help nor harm."""
+def class_matches(
+    pictures: Sequence[Picture],
+    looks: Sequence[Look],
+    name: str,
+    least_overlap: float = 0.5,
+    *,
+    small: bool = False,
+) -> Matches:
+    """One class, found and true; boxes of open type, or that are to be ignored, neither help nor harm.
+
+    ``small``: things below 32 x 32 pixels alone; reads the pictures' sizes.
+    """
     column = VISION_LABELS.index(name)
     vague = [LABEL_IDS["ignore"], *(LABEL_IDS[k] for k, may in OPEN_TYPES.items() if name in may)]
     found = [_selected(look, (column,)) for look in looks]
     truth = [p.labels[p.labels[:, 0] == LABEL_IDS[name], 1:] for p in pictures]
     ignored = [p.labels[np.isin(p.labels[:, 0], vague), 1:] for p in pictures]
-    return match(found, truth, ignored)
+    if not small:
+        return match(found, truth, ignored, least_overlap)
+    sizes = _sizes(pictures)
+    boxes = [(b * size, scores) for (b, scores), size in zip(found, sizes, strict=True)]
+    real = [t * size for t, size in zip(truth, sizes, strict=True)]
+    skip = [i * size for i, size in zip(ignored, sizes, strict=True)]
+    return match(boxes, real, skip, least_overlap, most_area=SMALL_AREA)
 
 
 def firearm_ap50(pictures: Sequence[Picture], looks: Sequence[Look]) -> float:
@@ -180,7 +225,7 @@ def firearm_matches(
     ignored = [p.labels[p.labels[:, 0] == LABEL_IDS["ignore"], 1:] for p in pictures]
     if reading in ("ap50", "ap30"):
         return match(found, truth, ignored, 0.5 if reading == "ap50" else 0.3)
-    sizes = [np.array(p.size * 2, np.float32) for p in pictures]
+    sizes = _sizes(pictures)
     boxes = [(b * size, scores) for (b, scores), size in zip(found, sizes, strict=True)]
     real = [t * size for t, size in zip(truth, sizes, strict=True)]
     skip = [i * size for i, size in zip(ignored, sizes, strict=True)]
@@ -214,6 +259,16 @@ def _subset(pictures: Sequence[Picture], looks: Sequence[Look]) -> SubsetFigures
         firearm_centre=readings["centre"],
         firearm_small=readings["small"],
     )
+
+
+def _sizes(pictures: Sequence[Picture]) -> list[Floats]:
+    """Width, height, width, height of each picture."""
+    return [np.array(_size(p) * 2, np.float32) for p in pictures]
+
+
+@lru_cache(maxsize=20_000)
+def _size(picture: Picture) -> tuple[int, int]:
+    return picture.size  # decodes it, and several readings ask
 
 
 def _selected(look: Look, columns: tuple[int, ...]) -> tuple[Floats, Floats]:

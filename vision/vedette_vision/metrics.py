@@ -20,6 +20,33 @@ SMALL_AREA = 32.0**2
 """Square pixels below which a thing is small (COCO)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Boxes at one threshold: ``right`` (TP), ``false`` (FP), and true ones ``missed`` (FN)."""
+
+    right: int
+    false: int
+    missed: int
+
+    @property
+    def precision(self) -> float:
+        """Share of found boxes that are right; NaN where nothing was found."""
+        return _share(self.right, self.right + self.false)
+
+    @property
+    def recall(self) -> float:
+        """Share of true boxes that were found; NaN where there is none."""
+        return _share(self.right, self.right + self.missed)
+
+    @property
+    def f1(self) -> float:
+        """2 TP / (2 TP + FP + FN); NaN where there is nothing at all."""
+        return _share(2 * self.right, 2 * self.right + self.false + self.missed)
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.right + other.right, self.false + other.false, self.missed + other.missed)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Matches:
     """Boxes of one class over many pictures, each right or false; enough for AP of any resample of pictures.
@@ -54,6 +81,24 @@ class Matches:
         precision = right / np.maximum(np.cumsum(weights), 1e-12)
         envelope = np.maximum.accumulate(precision[::-1])[::-1]
         return float(np.sum(np.diff(np.concatenate([[0.0], right / total])) * envelope))
+
+    def at(self, threshold: float) -> Counts:
+        """What is right, false and missed among boxes that score at least ``threshold``.
+
+        Pairing goes by falling score, so weaker boxes change nothing about stronger ones.
+        """
+        counted = self.scores >= threshold
+        right = int((self.hits & counted).sum())
+        return Counts(right, int(counted.sum()) - right, int(self.truths.sum()) - right)
+
+    def curve(self) -> tuple[Floats, Floats, Floats]:
+        """Thresholds, falling, one per score that occurs, with precision and recall at each."""
+        order = np.argsort(-self.scores, kind="stable")
+        scores, right = self.scores[order], np.cumsum(self.hits[order])
+        last = np.flatnonzero(np.append(np.diff(scores) != 0, True)) if len(scores) else np.empty(0, int)
+        precision = right[last] / (last + 1)
+        recall = right[last] / max(int(self.truths.sum()), 1)
+        return scores[last], precision.astype(np.float32), recall.astype(np.float32)
 
 
 def match(
@@ -102,8 +147,10 @@ def match(
             scores.append(values[index])
             hits.append(best >= 0)
             pictures.append(number)
+    values = np.asarray(scores, np.float32)
+    order = np.argsort(-values, kind="stable")  # sorting what is sorted is quick, and a bootstrap sorts often
     return Matches(
-        np.asarray(scores, np.float32), np.asarray(hits, bool), np.asarray(pictures, np.int64), truths
+        values[order], np.asarray(hits, bool)[order], np.asarray(pictures, np.int64)[order], truths
     )
 
 
@@ -151,3 +198,7 @@ def auroc(scores: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     below = np.searchsorted(negative, positive, side="left")
     upto = np.searchsorted(negative, positive, side="right")
     return float((below + upto).mean() / 2 / len(negative))
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")

@@ -17,6 +17,7 @@ from vedette_vision.detector import Backend, Detection, Look, WeaponDetector, pe
 from vedette_vision.labels import PERSON
 from vedette_vision.motion import MotionGate, picture_quality
 from vedette_vision.tracker import Tracker
+from vedette_vision.verifier import ChipClassifier, Verifier
 
 EARLY = 0.3
 """A frame up to this share of the period before its due time is taken; earlier ones are passed over."""
@@ -34,6 +35,7 @@ class VisionScorer:
         backend: engine to use.
         threads: processor threads; None leaves it to the engine.
         detector: used instead of one made from ``bundle``; tests give their own.
+        classifier: of chips, used instead of the one that ``config.verifier`` names.
     """
 
     def __init__(
@@ -44,12 +46,16 @@ class VisionScorer:
         backend: Backend = "auto",
         threads: int | None = None,
         detector: WeaponDetector | None = None,
+        classifier: ChipClassifier | None = None,
     ) -> None:
         if detector is None:
             if bundle is None:
                 raise TypeError("VisionScorer needs a bundle or a detector")
             detector = WeaponDetector(bundle, config, backend=backend, threads=threads)
-        self.config, self.detector = config, detector
+        if classifier is None and config.verifier.model is not None:
+            classifier = ChipClassifier.load(config.verifier.model, backend=backend, threads=threads)
+        self.config, self.detector, self.classifier = config, detector, classifier
+        self._verifier = Verifier(classifier, config.verifier.threshold) if classifier else None
         self._gate = MotionGate(config.motion)
         self._tracker = Tracker(config.tracker, {name: detector.threshold(name) for name in VISION_LABELS})
         self._period = 1.0 / config.frames_per_second
@@ -62,7 +68,7 @@ class VisionScorer:
 
     def fresh(self) -> VisionScorer:
         """A scorer in its first state on the same loaded network."""
-        return VisionScorer(None, self.config, detector=self.detector)
+        return VisionScorer(None, self.config, detector=self.detector, classifier=self.classifier)
 
     def push(self, item: MediaItem) -> Iterator[ScoreBlock]:
         """Score a frame, or take note of how far the picture has come without one."""
@@ -102,9 +108,11 @@ class VisionScorer:
                 look = self._look(frame, moving)
                 self._scores = self._calibrated(self._allowed(look, frame))
                 tracks = self._tracker.update(frame.time, self._detections(look, frame))
+                tracks = self._verifier.look(frame, tracks) if self._verifier else tracks
                 self._calm = bool(self._scores[_WEAPONS].max() < self.config.tracker.keep_probability)
             else:
                 tracks = self._tracker.hold(frame.time)
+                tracks = self._verifier.judge(tracks) if self._verifier else tracks
         score = Score(
             np.array([frame.time]),
             self._scores[None],

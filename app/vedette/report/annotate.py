@@ -61,7 +61,7 @@ def annotate(
         raise MediaError(f"{info.name}: neither sound nor picture, so there is nothing to annotate")
     span = analysed_span(analysis)
     source = reopen(span, sound=info.audio, picture=info.video)
-    size = _picture_size(info.size) if info.video and info.size else PLAIN_SIZE
+    size = video_size(info.size) if info.video and info.size else PLAIN_SIZE
     canvas = _Canvas(analysis, size)
     try:
         with Mp4Writer(out, size=canvas.size, sound=info.audio, origin=span.start) as video:
@@ -136,7 +136,7 @@ class _Canvas:
     def __init__(self, analysis: Analysis, size: tuple[int, int]) -> None:
         self._analysis = analysis
         width, height = size
-        self._scale = max(0.4, max(width, height) / 1280)
+        self._scale = drawing_scale(size)
         tall = 2 * round(min(140, max(40, 0.14 * height)) / 2)
         self.strip = SoundStrip(width, tall, [shot.time for shot in analysis.shots])
         self.size = (width, height + tall)
@@ -170,31 +170,52 @@ class _Canvas:
 
     @property
     def _line(self) -> int:
-        return round(34 * self._scale)
+        return line_height(self._scale)
 
     def _box(self, picture: Pixels, box: Box, name: str) -> None:
         across = picture.shape[1] / (self._analysis.source.size or (picture.shape[1], 1))[0]
-        x1, y1, x2, y2 = (round(value * across) for value in box)
-        thick = max(1, round(2 * self._scale))
-        cv2.rectangle(picture, (x1 - thick, y1 - thick), (x2 + thick, y2 + thick), (0, 0, 0), thick)
-        cv2.rectangle(picture, (x1, y1), (x2, y2), _BOX, thick)
-        self._label(picture, name, (x1, max(0, y1 - self._line)), _BOX, ink=(0, 0, 0))
+        draw_box(picture, tuple(value * across for value in box), name, self._scale)
 
-    def _label(
-        self,
-        picture: Pixels,
-        text: str,
-        at: tuple[int, int],
-        colour: tuple[int, int, int],
-        *,
-        ink: tuple[int, int, int] = _INK,
-    ) -> None:
-        size, thick = 0.75 * self._scale, max(1, round(1.6 * self._scale))
-        (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, thick)
-        x = max(0, min(at[0], picture.shape[1] - width - 10))
-        cv2.rectangle(picture, (x, at[1]), (x + width + 10, at[1] + self._line - 4), colour, -1)
-        base = (x + 5, at[1] + (self._line - 4 + height) // 2)
-        cv2.putText(picture, text, base, cv2.FONT_HERSHEY_SIMPLEX, size, ink, thick, cv2.LINE_AA)
+    def _label(self, picture: Pixels, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
+        draw_label(picture, text, at, colour, self._scale)
+
+
+def drawing_scale(size: tuple[int, int]) -> float:
+    """How large lines and letters are on a picture of (width, height), against one 1280 pixels long."""
+    return max(0.4, max(size) / 1280)
+
+
+def line_height(scale: float) -> int:
+    """Pixels from one line of labels to the next."""
+    return round(34 * scale)
+
+
+def draw_box(picture: Pixels, box: tuple[float, ...], name: str, scale: float) -> None:
+    """Draw a box (x1, y1, x2, y2 in pixels of ``picture``) with its name above it, in place."""
+    x1, y1, x2, y2 = (round(value) for value in box)
+    thick = max(1, round(2 * scale))
+    cv2.rectangle(picture, (x1 - thick, y1 - thick), (x2 + thick, y2 + thick), (0, 0, 0), thick)
+    cv2.rectangle(picture, (x1, y1), (x2, y2), _BOX, thick)
+    draw_label(picture, name, (x1, max(0, y1 - line_height(scale))), _BOX, scale, ink=(0, 0, 0))
+
+
+def draw_label(
+    picture: Pixels,
+    text: str,
+    at: tuple[int, int],
+    colour: tuple[int, int, int],
+    scale: float,
+    *,
+    ink: tuple[int, int, int] = _INK,
+) -> None:
+    """Write a line on a ground of ``colour`` (BGR), its upper left corner ``at`` (x, y), in place."""
+    size, thick = 0.75 * scale, max(1, round(1.6 * scale))
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, thick)
+    tall = line_height(scale) - 4
+    x = max(0, min(at[0], picture.shape[1] - width - 10))
+    cv2.rectangle(picture, (x, at[1]), (x + width + 10, at[1] + tall), colour, -1)
+    base = (x + 5, at[1] + (tall + height) // 2)
+    cv2.putText(picture, text, base, cv2.FONT_HERSHEY_SIMPLEX, size, ink, thick, cv2.LINE_AA)
 
 
 def box_at(time: float, looks: list[tuple[float, Box]]) -> Box | None:
@@ -215,6 +236,7 @@ def _looks_of(track: WeaponTrack, analysis: Analysis) -> list[tuple[float, Box]]
     return sorted(looks.items())
 
 
-def _picture_size(size: tuple[int, int]) -> tuple[int, int]:
+def video_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the video that is written for a recording of such pictures: even, not too large."""
     scale = min(1.0, LONGEST_SIDE / max(size))
     return max(2, round(size[0] * scale) & ~1), max(2, round(size[1] * scale) & ~1)

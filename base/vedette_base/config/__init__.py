@@ -19,6 +19,7 @@ from vedette_base.config.vision import (
     VisionConfig,
     VisionTrainConfig,
 )
+from vedette_base.config.vision_chips import ChipConfig, VerifierConfig
 from vedette_base.config.vision_loss import AssignerConfig, LossConfig
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "AudioAugmentConfig",
     "AudioConfig",
     "AudioTrainConfig",
+    "ChipConfig",
     "CloserLookConfig",
     "FusionConfig",
     "LevelConfig",
@@ -38,6 +40,7 @@ __all__ = [
     "SiteConfig",
     "SiteSource",
     "TrackerConfig",
+    "VerifierConfig",
     "VisionConfig",
     "VisionTrainConfig",
     "dump_config",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from vedette_base.config.section import Count, OpenProbability, Probability, Seconds, Section
+from vedette_base.config.vision_chips import ChipConfig, VerifierConfig
 from vedette_base.config.vision_loss import AssignerConfig, LossConfig
 from vedette_base.score import VISION_LABELS
 
-Polygon = tuple[tuple[Probability, Probability], ...]
+Corner = tuple[Probability, Probability]
+Polygon = tuple[Corner, ...]
 """Corners as shares of width and height, at least three."""
 
 
@@ -16,6 +18,41 @@ def _multiple_of_32(value: int) -> int:
     if value % 32:
         raise ValueError(f"must be a multiple of 32, got {value}")
     return value
+
+
+def _crosses_itself(polygon: Polygon) -> bool:
+    """Whether two edges that share no corner meet, or an edge turns back onto the one before it."""
+    corners = [c for i, c in enumerate(polygon) if c != polygon[i - 1]]  # a ring may be closed by hand
+    edges = list(zip(corners, [*corners[1:], *corners[:1]], strict=True))
+    last = len(edges) - 1
+    for i, (a, b) in enumerate(edges):
+        following = edges[(i + 1) % len(edges)][1]
+        ahead = (b[0] - a[0]) * (following[0] - b[0]) + (b[1] - a[1]) * (following[1] - b[1])
+        if _side(a, b, following) == 0 and ahead < 0:
+            return True
+        if any(_meet(a, b, *edges[j]) for j in range(i + 2, last + 1) if (i, j) != (0, last)):
+            return True
+    return False
+
+
+def _side(a: Corner, b: Corner, c: Corner) -> float:
+    """Above 0 where ``c`` lies on one side of the line from ``a`` to ``b``, below on the other, 0 on it."""
+    turn = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+    return 0.0 if abs(turn) < 1e-12 else turn
+
+
+def _meet(a: Corner, b: Corner, c: Corner, d: Corner) -> bool:
+    """Whether the stretches ``a b`` and ``c d`` have a point in common."""
+    sides = _side(a, b, c), _side(a, b, d), _side(c, d, a), _side(c, d, b)
+    if sides[0] * sides[1] < 0 and sides[2] * sides[3] < 0:
+        return True
+    on = ((a, b, c), (a, b, d), (c, d, a), (c, d, b))
+    return any(side == 0 and _within(*points) for side, points in zip(sides, on, strict=True))
+
+
+def _within(a: Corner, b: Corner, c: Corner) -> bool:
+    """Whether ``c``, which lies on their line, is between ``a`` and ``b``."""
+    return all(min(p, q) <= r <= max(p, q) for p, q, r in zip(a, b, c, strict=True))
 
 
 class MotionConfig(Section):
@@ -168,6 +205,8 @@ class VisionConfig(Section):
     motion: MotionConfig = MotionConfig()
     tracker: TrackerConfig = TrackerConfig()
     closer_look: CloserLookConfig = CloserLookConfig()
+    verifier: VerifierConfig = VerifierConfig()
+    chips: ChipConfig = ChipConfig()
     train: VisionTrainConfig = VisionTrainConfig()
 
     @field_validator("input_width", "input_height", "still_size")
@@ -185,6 +224,8 @@ class VisionConfig(Section):
     @field_validator("zones", "masks")
     @classmethod
     def _polygons_have_an_area(cls, value: tuple[Polygon, ...]) -> tuple[Polygon, ...]:
-        if any(len(polygon) < 3 for polygon in value):
+        if any(len(set(polygon)) < 3 for polygon in value):
             raise ValueError("a polygon needs at least three corners")
+        if any(_crosses_itself(polygon) for polygon in value):
+            raise ValueError("a polygon crosses itself: give its corners in order around it")
         return value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -358,3 +360,24 @@ def test_onnx_gives_the_same(tmp_path: Path, net: nn.Module, expected: Any) -> N
         np.concatenate(BATCHES)
     )[0]
     assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_models_that_come_and_go_leave_ctrl_c_harmless(tmp_path: Path) -> None:
+    """With a core per model the second of two to go left a freed stack for signals: Ctrl-C was a crash."""
+    program = """
+import os, signal
+from vedette_base.bundle import load_bundle
+from vedette_base.engine import open_engine
+engines = [open_engine(load_bundle(name)) for name in ("vision", "audio")]
+while engines:
+    engines.pop(0)
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    found = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout) == (0, "stopped\n")

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from vedette_base.bundle import Bundle, Card
 from vedette_base.errors import BundleError, InputError, MissingDependencyError
-from vedette_base.telemetry import load_openvino
+from vedette_base.telemetry import load_openvino, openvino_core
 from vedette_base.weights import ir_weights, read_ir
 
 __all__ = [
@@ -94,7 +94,7 @@ class OpenVinoEngine:
     ) -> None:
         model = read_ir(bundle.model)
         openvino = load_openvino()
-        core = openvino.Core()
+        core = openvino_core()
         if shape is not None:
             _reshape(model, shape, bundle.folder)
         check_outputs(bundle.card, [_dimensions(out.get_partial_shape()) for out in model.outputs])

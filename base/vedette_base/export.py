@@ -23,7 +23,7 @@ from vedette_base.bundle import MODEL, WEIGHTS, Bundle, Card, Precision, write_b
 from vedette_base.engine import Engine, open_engine
 from vedette_base.errors import MissingDependencyError, OutputError, ParityError
 from vedette_base.probe import TOLERANCES, make_probe, run_probe
-from vedette_base.telemetry import load_nncf, load_openvino
+from vedette_base.telemetry import load_nncf, load_openvino, openvino_core
 
 Batch = npt.NDArray[np.float32]
 Check = Callable[[Engine], Mapping[str, Any]]
@@ -255,7 +255,7 @@ def _with_parity(bundle: Bundle, parity: Mapping[str, Any]) -> Bundle:
 
 
 def _has_bf16() -> bool:
-    return "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _import(name: str) -> Any:

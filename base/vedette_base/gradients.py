@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from vedette_base.bundle import Bundle
 from vedette_base.errors import BundleError, InputError
-from vedette_base.telemetry import load_openvino
+from vedette_base.telemetry import load_openvino, openvino_core
 from vedette_base.weights import constant_value, read_ir
 
 Array = npt.NDArray[np.float32]
@@ -62,7 +62,7 @@ class GradientEngine:
             )
             # float32 whatever the card says: gradients are small
             settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-            self._request = openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+            self._request = openvino_core().compile_model(graph, "CPU", settings).create_infer_request()
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise BundleError(f"{bundle.model} cannot be explained: {reason}") from error

@@ -9,6 +9,7 @@ load. Always load them from here, never by an ``import`` of their own.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -19,11 +20,27 @@ from vedette_base.errors import MissingDependencyError
 
 _TELEMETRY = "openvino_telemetry"
 _lock = threading.Lock()
+_cores_lock = threading.Lock()
+_cores: dict[int, Any] = {}  # by process: a fork must not use its parent's
 
 
 def load_openvino() -> Any:
     """The ``openvino`` module. Raises MissingDependencyError where it cannot be loaded."""
     return _load("openvino", "pip install --force-reinstall openvino")
+
+
+def openvino_core() -> Any:
+    """The one ``openvino.Core`` of this process, never let go.
+
+    Each core loads the processor plugin anew, which gives the calling thread another stack for signals and
+    puts the one before back when it goes. Cores that go in another order than they came leave the thread
+    with a stack that is freed, and the next Ctrl-C kills the process (OpenVINO 2026.4, seen with gdb).
+    """
+    openvino = load_openvino()
+    with _cores_lock:
+        if os.getpid() not in _cores:
+            _cores[os.getpid()] = openvino.Core()
+        return _cores[os.getpid()]
 
 
 def load_nncf() -> Any:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from vedette_base.bundle import Bundle
 from vedette_base.errors import BundleError
-from vedette_base.telemetry import load_openvino
+from vedette_base.telemetry import openvino_core
 
 Array = npt.NDArray[np.float32]
 
@@ -46,9 +46,8 @@ def ir_weights(bundle: Bundle) -> dict[str, Array]:
 
 def read_ir(path: Path) -> Any:
     """The ``openvino.Model`` of an IR or ONNX file. Raises BundleError where it is damaged."""
-    openvino = load_openvino()
     try:
-        return openvino.Core().read_model(str(path))
+        return openvino_core().read_model(str(path))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise BundleError(f"{path} is damaged: {reason}", hint="copy or export the bundle again") from error

@@ -175,12 +175,12 @@ class AudioConfig(Section):
     gate: bool = True
     """Windows in which no impulse is seen get a low score without asking the network, which saves half of the
     work on a street; ``scripts/fit_gate.py`` prints what it loses. Windows other than 2 s are all heard."""
-    threshold: OpenProbability = 0.3
-    """Calibrated probability from which a window holds a shot (if an onset is in it, too). On ``val`` 0.30
+    threshold: OpenProbability = 0.25
+    """Calibrated probability from which a window holds a shot (if an onset is in it, too). On ``val`` 0.25
     finds 96 % of the clips with shots; what it costs in false alarms, ``vedette evaluate audio`` prints."""
-    follow_threshold: OpenProbability = 0.18
+    follow_threshold: OpenProbability = 0.15
     """The same for ``follow`` seconds after a shot: who has fired once is likelier to fire again."""
-    alone_threshold: OpenProbability = 0.35
+    alone_threshold: OpenProbability = 0.28
     """Probability from which a blast cut out of such a window and heard alone is a shot; lower in proportion
     for ``follow`` seconds after another one."""
     follow: Delay = 1.0

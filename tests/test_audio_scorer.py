@@ -86,7 +86,7 @@ def observed(blocks: list[ScoreBlock]) -> tuple[Segment, ...]:
     return merge_segments([span for block in blocks for span in block.observed], join=1e-6)
 
 
-WEAK = 0.1  # peak of a blast that `LoudMeansShot` gives 0.3
+WEAK = 0.092  # peak of a blast that `LoudMeansShot` gives 0.2
 SOUND = with_shots(noise(7.3), [1.2, 4.4, 4.52, 6.9])
 SOUND[round(2.0 * SAMPLE_RATE) : round(2.9 * SAMPLE_RATE)] = 0.0
 SOUND[round(5.0 * SAMPLE_RATE) : round(5.2 * SAMPLE_RATE)] = 0.0

@@ -42,7 +42,7 @@ def cadence(times: Sequence[float]) -> float | None:
     From the median interval. Automatic fire is even: an interval of two or three times the median is one in
     which shots were missed, and one far shorter an echo, so the mean is taken over what fits the beat.
     """
-    gaps = [later - earlier for earlier, later in pairwise(times) if later > earlier]
+    gaps = [later - earlier for earlier, later in pairwise(times) if later - earlier > 1e-3]
     if not gaps:
         return None
     beat = median_low(gaps)

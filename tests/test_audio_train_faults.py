@@ -42,6 +42,7 @@ def save(state, file):
     whole(state, file)
 
 torch.save = save
+torch.set_num_threads(int(sys.argv[5]))  # sums of as many parts as the parent's: equal to the last bit
 train(AudioTrainConfig.model_validate_json(sys.argv[1]), sys.argv[2], sys.argv[3], cache=sys.argv[4])
 """
 
@@ -71,7 +72,7 @@ def test_a_run_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_before(
     manifest: Path, cache: Path, whole: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    arguments = [tiny().model_dump_json(), str(manifest), str(run), str(cache)]
+    arguments = [tiny().model_dump_json(), str(manifest), str(run), str(cache), str(torch.get_num_threads())]
     child = subprocess.run(
         [sys.executable, "-c", KILLED_IN_THE_SECOND_CHECKPOINT, *arguments],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},

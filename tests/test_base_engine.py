@@ -368,6 +368,7 @@ def test_models_that_come_and_go_leave_ctrl_c_harmless(tmp_path: Path) -> None:
 import os, signal
 from vedette_base.bundle import load_bundle
 from vedette_base.engine import open_engine
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
 engines = [open_engine(load_bundle(name)) for name in ("vision", "audio")]
 while engines:
     engines.pop(0)

@@ -40,7 +40,17 @@ RUN_TIME = (
     "typer",
 )
 """Packages that everything needs; equal to ``pyproject.toml`` (tested)."""
-TRAIN = ("torch", "torchaudio", "torchvision", "timm", "ultralytics", "nncf", "onnx", "safetensors")
+TRAIN = (
+    "torch",
+    "torchaudio",
+    "torchvision",
+    "timm",
+    "ultralytics",
+    "nncf",
+    "onnx",
+    "safetensors",
+    "matplotlib",
+)
 """Packages of the extra ``train``."""
 
 FEATURES = {

@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
+from conditions import DATASETS, conditions, print_conditions
 from jobs import measured
 from recordings import repeat, still
 from rich.console import Console
 from rich.table import Table
 
-from vedette_base.bundle import load_bundle
-
-CLIPS = Path(__file__).resolve().parent.parent.parent / "shared" / "datasets" / "clips"
+CLIPS = DATASETS / "clips"
+PACKAGES = ("av", "openvino", "opencv-python", "torch", "ultralytics", "timm")
 MEMORY_BUDGET = 700e6  # bytes
 
 
@@ -101,28 +98,6 @@ def bench(street: Path, party: Path, folder: Path, length: float, repeats: int) 
     return [decode, plain, ours, command, decode_still, ours_still, every, short, page]
 
 
-def conditions() -> dict[str, str]:
-    """What the figures depend on."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
-        ]
-        model = names[0] if names else model
-    bundles = [load_bundle(name) for name in ("audio", "vision")]
-    packages = ("av", "openvino", "opencv-python", "torch", "ultralytics", "timm")
-    return {
-        "processor": model,
-        "cores": str(len(os.sched_getaffinity(0))),
-        "load before": ", ".join(f"{load:.2f}" for load in os.getloadavg()),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "models": ", ".join(f"{b.card.name} {b.card.version} {b.card.precision}" for b in bundles),
-        "packages": ", ".join(f"{name} {version(name)}" for name in packages),
-    }
-
-
 def show(rows: list[Row], around: dict[str, str]) -> None:
     """Print the table and the conditions."""
     console = Console(width=None if sys.stdout.isatty() else 140)
@@ -143,10 +118,7 @@ def show(rows: list[Row], around: dict[str, str]) -> None:
             verdict + row.budget,
         )
     console.print(table)
-    for name, value in around.items():
-        console.print(f"{name}: {value}", highlight=False)
-    if max(float(around["load before"].split(",")[0]), os.getloadavg()[0] - 2) > 0.5:
-        console.print("other work was running on this machine: only processor times are fair")
+    print_conditions(console, around, "processor times")
 
 
 def main() -> None:
@@ -165,7 +137,7 @@ def main() -> None:
     for clip in (options.picture, options.sound):
         if not clip.is_file():
             parser.error(f"{clip} is not there: name other clips with --picture and --sound")
-    around = conditions()
+    around = conditions(("audio", "vision"), PACKAGES)
     with tempfile.TemporaryDirectory() as folder:
         rows = bench(options.picture, options.sound, Path(folder), options.seconds, options.repeat)
     if options.json:

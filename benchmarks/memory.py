@@ -10,10 +10,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from conditions import DATASETS
 from jobs import measured
 from recordings import repeat
 
-CLIP = Path(__file__).resolve().parent.parent.parent / "shared" / "datasets" / "clips" / "range_pistol.mp4"
+CLIP = DATASETS / "clips" / "range_pistol.mp4"
 ALLOWED = 1.10
 
 

@@ -14,26 +14,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import av
-import jobs
 import numpy as np
+from conditions import DATASETS, conditions, print_conditions
+from jobs import measured
 from recordings import repeat
 from rich.console import Console
 from rich.table import Table
 
-DATASETS = Path(__file__).resolve().parent.parent.parent / "shared" / "datasets"
 RATE = 48_000
+PACKAGES = ("openvino", "torch", "torchaudio", "timm", "numpy")
+JOBS = {"every window": "every_window", "with the gate": "with_gate", "plain loop": "plain"}
+"""What the table calls the jobs of ``jobs.py``."""
 
 
 @dataclass
@@ -45,34 +42,6 @@ class Row:
     work: float
     processor: float
     real_time: float
-
-
-def vedette(file: Path, *, gate: bool) -> jobs.Times:
-    """Vedette on the sound alone, with every window scored or with the gate."""
-    begin = time.perf_counter()
-    from vedette.api import Analyzer, RecordingOptions
-    from vedette_base.config import AudioConfig
-
-    analyzer = Analyzer(senses="audio", audio=AudioConfig(gate=gate))
-    analyzer.run(file, RecordingOptions(end=10.0))  # loads and compiles the models
-    began, busy = time.perf_counter(), time.process_time()
-    analyzer.run(file)
-    return began - begin, time.perf_counter() - began, time.process_time() - busy
-
-
-JOBS: dict[str, Callable[[Path], jobs.Times]] = {
-    "every window": lambda file: vedette(file, gate=False),
-    "with the gate": lambda file: vedette(file, gate=True),
-    "plain loop": jobs.plain,
-}
-
-
-def measured(job: str, file: Path) -> tuple[float, float]:
-    """Seconds of wall-clock and processor time of a job's work, in a fresh process."""
-    command = [sys.executable, __file__, "--job", job, str(file)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    _, work, processor = json.loads(done.stdout.splitlines()[-1])
-    return work, processor
 
 
 def street(out: Path, seconds: float) -> Path:
@@ -121,31 +90,15 @@ def bench(recordings: dict[str, Path], seconds: float, repeats: int) -> list[Row
     """Every job on every recording, taking turns; the fastest turn of each."""
     rows = []
     for name, file in recordings.items():
-        turns: dict[str, list[tuple[float, float]]] = {job: [] for job in JOBS}
+        turns: dict[str, list[dict[str, float]]] = {job: [] for job in JOBS}
         for _ in range(repeats):
             for job in JOBS:
                 print(f"  {name}: {job} ...", file=sys.stderr)
-                turns[job].append(measured(job, file))
+                turns[job].append(measured(JOBS[job], file))
         for job, times in turns.items():
-            work, processor = min(t[0] for t in times), min(t[1] for t in times)
+            work, processor = (min(turn[kind] for turn in times) for kind in ("work", "processor"))
             rows.append(Row(name, job, work, processor, seconds / work))
     return rows
-
-
-def conditions() -> dict[str, str]:
-    """What the figures depend on."""
-    from vedette_base.bundle import load_bundle
-    from vedette_base.engine import processors
-
-    card = load_bundle("audio").card
-    packages = ("openvino", "torch", "torchaudio", "timm", "numpy")
-    return {
-        "processors": str(processors()),
-        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "load before": ", ".join(f"{load:.2f}" for load in os.getloadavg()),
-        "model": f"{card.name} {card.version} {card.architecture} {card.precision}",
-        "packages": ", ".join(f"{name} {version(name)}" for name in packages),
-    }
 
 
 def show(rows: list[Row], shares: dict[str, float], around: dict[str, str], seconds: float) -> None:
@@ -162,10 +115,7 @@ def show(rows: list[Row], shares: dict[str, float], around: dict[str, str], seco
     console.print(table)
     for name, share in shares.items():
         console.print(f"the gate skips {share:.0%} of the windows of {name}", highlight=False)
-    for name, value in around.items():
-        console.print(f"{name}: {value}", highlight=False)
-    if max(float(around["load before"].split(",")[0]), os.getloadavg()[0] - 2) > 0.5:
-        console.print("other work was running on this machine: only ratios and processor times are fair")
+    print_conditions(console, around, "ratios and processor times")
 
 
 def main() -> None:
@@ -179,14 +129,10 @@ def main() -> None:
         "--sound", type=Path, default=DATASETS / "clips" / "party.mp4", help="second recording"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--job", nargs=2, metavar=("JOB", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.job:
-        print(json.dumps(JOBS[options.job[0]](Path(options.job[1]))))
-        return
     if not options.sound.is_file() or not (DATASETS / "audio").is_dir():
         parser.error("../shared/datasets is not there")
-    around = conditions()
+    around = conditions(("audio",), PACKAGES)
     with tempfile.TemporaryDirectory() as folder:
         recordings = {
             "street": street(Path(folder) / "street.m4a", options.seconds),

@@ -5,7 +5,8 @@
 
 YAMNet hears 0.975 s at 16 kHz every 0.48 s, as published; a clip's score is the greatest of its gun classes
 in any frame. Differences are paired: both models answer for the same recordings in every bootstrap sample.
-Needs ``pip install ai-edge-litert``; the weights are not part of this repository.
+Needs the extra ``bench`` (``pip install -e '.[bench]' -c constraints.txt``); the weights are not part of this
+repository.
 """
 
 from __future__ import annotations

@@ -21,15 +21,7 @@ from sklearn.neural_network import MLPClassifier
 
 from vedette_audio import gate as gates
 from vedette_audio.augment import Placed, mix
-from vedette_audio.dataset import (
-    Clip,
-    SoundCache,
-    read_manifest,
-    share_targets,
-    shot_peaks,
-    twin_types,
-    without_doubles,
-)
+from vedette_audio.dataset import Clip, SoundCache, distinct_sounds, read_manifest, shot_peaks
 from vedette_audio.features import frame_mels, samples_for, to_log
 from vedette_audio.gate import FRAMES, Gate, impulse_features
 from vedette_audio.scenes import SceneMaker
@@ -149,7 +141,7 @@ def main() -> None:
     given = parser.parse_args()
     clips = read_manifest(given.manifest)
     cache = SoundCache.open(given.manifest.parent, clips, given.cache)
-    clips = without_doubles(share_targets(clips, twin_types(clips, cache)), cache)
+    clips = distinct_sounds(clips, cache)
     gate = gates.shipped_gate()
     if not given.check:
         gate = fitted(clips, cache, given.scenes, given.seed, given.out)

@@ -15,11 +15,6 @@ LINES = "0 0.5 0.5 0.2 0.4\n1 0.25 0.25 0.1 0.1\n"
 
 
 @pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return Command(tmp_path, capfd, monkeypatch)
-
-
-@pytest.fixture
 def source(tmp_path: Path) -> Path:
     return write_yolo(
         tmp_path / "set",

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from tests.picture_sources import scene, write_picture, write_yolo
 from vedette_base.errors import DataError
-from vedette_base.splits import split_by_group
 from vedette_vision.prepare.audit import audit
 from vedette_vision.prepare.cards import PictureCard, load_picture_card
 from vedette_vision.prepare.findings import findings, words, write_all
@@ -199,20 +198,6 @@ def test_a_label_of_one_scene_is_said_to_be_unsplittable(films: Path) -> None:
     assert prepared.whole == ("knife",)
     assert {e.split for e in prepared.entries if "knife" in e.labels} == {"train"}
     assert any("label knife is in one scene only" in line for line in words(prepared))
-
-
-def test_empty_pictures_are_split_too() -> None:
-    names = [("pistol",)] * 40 + [("(nothing)",)] * 40
-    sides = split_by_group(names, [str(n) for n in range(80)], 0.25).sides
-    assert sides[:40].count("val") == 10
-    assert sides[40:].count("val") == 10
-
-
-def test_a_picture_of_two_classes_counts_for_both_and_leaves_each_one_to_learn_from() -> None:
-    split = split_by_group([("a", "b"), ("a",), ("b",)], ["p", "q", "r"], 0.5)
-    assert "train" in {split.sides[0], split.sides[1]}
-    assert "train" in {split.sides[0], split.sides[2]}
-    assert split.whole == ()
 
 
 def test_audit_joins_sources_that_share_a_scene(films: Path, tmp_path: Path) -> None:

@@ -9,24 +9,21 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.fakes import picture_card
 from tests.picture_sources import coco, voc, write_picture
 from vedette.report.labeltable import comparison_lines
-from vedette_base.bundle import Bundle, Card
+from vedette_base.bundle import Bundle
 from vedette_base.errors import DataError
 from vedette_vision.detector import WeaponDetector
 from vedette_vision.fakes import COLOURS, PaintedEngine
-from vedette_vision.labels import OUTPUTS
 from vedette_vision.prepare.compare import compare, match, read_label_set
 from vedette_vision.prepare.drafts import write_drafts
 from vedette_vision.prepare.labelled import LabelBox
 
 
 def detector(**scores: float) -> WeaponDetector:
-    card = Card.model_validate(
-        {"name": "painted", "task": "vision", "version": "1", "architecture": "painted", "labels": OUTPUTS}
-        | {"licence": "none"}
-    )
-    return WeaponDetector(Bundle(Path("painted"), card), engines=lambda size: PaintedEngine(scores))
+    bundle = Bundle(Path("painted"), picture_card())
+    return WeaponDetector(bundle, engines=lambda size: PaintedEngine(scores))
 
 
 @pytest.fixture

@@ -20,11 +20,6 @@ from vedette_base.config import AudioTrainConfig
 
 
 @pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return Command(tmp_path, capfd, monkeypatch)
-
-
-@pytest.fixture
 def firearms(tmp_path: Path) -> Path:
     """Three classes; M16 is M4 under another name, as in the public set."""
     root = tmp_path / "firearms"

@@ -8,22 +8,14 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.sound_sources import RATE, clips, recording
 from vedette_audio.prepare.cards import load_card, shipped_table
 from vedette_audio.prepare.facts import Facts, measure
-from vedette_audio.prepare.groups import (
-    estimate_recordings,
-    join_twins,
-    known_recordings,
-    pair_agreement,
-)
+from vedette_audio.prepare.groups import estimate_recordings, known_recordings, pair_agreement
 from vedette_audio.prepare.layouts import Entry, read_source
 from vedette_audio.prepare.listen import Sound, listen
 from vedette_audio.prepare.twins import Twin, find_twins
-from vedette_base.splits import split_by_group
 
 
 @pytest.fixture(scope="module")
@@ -78,44 +70,6 @@ def test_agreement_counts_pairs_of_a_class() -> None:
     assert pair_agreement("aaaa", "aabb", "xxxx") == (2 / 6, 1.0)
     assert pair_agreement("abcd", "aabb", "xxxx") == (0.0, 0.0)
     assert pair_agreement("aaaa", "aabb", "xxyy") == (1.0, 1.0)
-
-
-def test_twins_are_one_recording_and_one_that_was_on_both_sides_trains() -> None:
-    twins = [Twin(0, 2, "exact", 1, 0, 1), Twin(2, 3, "near", 0.9, 0, 1)]
-    groups, sides = join_twins(["b", "c", "a", "d", "e"], twins, ["val", "", "train", "", "val"])
-    assert groups == ["a", "c", "a", "a", "e"]
-    assert sides == ["train", "", "train", "train", "val"]
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 9)), min_size=1, max_size=60),
-    st.floats(0.0, 0.6),
-)
-def test_no_recording_is_ever_on_both_sides(clips: list[tuple[str, int]], share: float) -> None:
-    names, groups = [name for name, _ in clips], [f"g{group}" for _, group in clips]
-    split = split_by_group(names, groups, share)
-    sides = defaultdict(set)
-    for group, side in zip(groups, split.sides, strict=True):
-        sides[group].add(side)
-    assert all(len(found) == 1 for found in sides.values())
-    for name in set(names):
-        assert "train" in {side for other, side in zip(names, split.sides, strict=True) if other == name}
-        assert (name in split.whole) == (len({g for n, g in clips if n == name}) == 1)
-
-
-def test_each_class_has_about_its_share_held_out() -> None:
-    names = ["a"] * 100 + ["b"] * 40
-    groups = [f"a{i // 5}" for i in range(100)] + [f"b{i // 4}" for i in range(40)]
-    sides = split_by_group(names, groups, 0.25).sides
-    assert sides[:100].count("val") == 25
-    assert sides[100:].count("val") in (8, 12)
-    assert split_by_group(names, groups, 0.25).sides == sides
-    assert set(split_by_group(names, groups, 0.0).sides) == {"train"}
-
-
-def test_sides_that_are_known_stay() -> None:
-    sides = split_by_group(["a"] * 6, list("ppqqrr"), 0.3, ["val", "val", "", "", "train", "train"]).sides
-    assert sides == ("val", "val", "train", "train", "train", "train")
 
 
 def test_the_shipped_table_holds_each_recording_on_one_side() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vedette.cli_models import Cache, Manifest, Model, need_training
+from vedette.cli_models import AsJson, Cache, Manifest, Model, Part, need_training, print_result
 
 
 class Mixed(StrEnum):
@@ -18,17 +17,6 @@ class Mixed(StrEnum):
     val = "val"
     test = "test"
     train = "train"
-
-
-class Clips(StrEnum):
-    """Clips that conditions are laid on."""
-
-    test = "test"
-    val = "val"
-    all = "all"
-
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")]
 
 
 def evaluate_shots(
@@ -44,18 +32,13 @@ def evaluate_shots(
     from vedette.measuring import measure_shots
 
     result = measure_shots(manifest, cache or Path("runs/audio/cache"), model, part.value, out)
-    if as_json:
-        typer.echo(json.dumps(result.document))
-    else:
-        result.print()
+    print_result(result, as_json)
 
 
 def evaluate_robustness(
     manifest: Manifest,
     model: Model = "audio",
-    part: Annotated[
-        Clips, typer.Option(help="The test third of val, all of val, or all clips.")
-    ] = Clips.test,
+    part: Annotated[Part, typer.Option(help="The test third of val, all of val, or all clips.")] = Part.test,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for JSON and picture.")] = None,
     as_json: AsJson = False,
     cache: Cache = None,
@@ -65,7 +48,4 @@ def evaluate_robustness(
     from vedette.measuring import measure_robustness
 
     result = measure_robustness(manifest, cache or Path("runs/audio/cache"), model, part.value, out)
-    if as_json:
-        typer.echo(json.dumps(result.document))
-    else:
-        result.print()
+    print_result(result, as_json)

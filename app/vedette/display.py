@@ -10,11 +10,12 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn
 from rich.text import Text
 
 from vedette.api import OnProgress
 from vedette.batch import Outcome
+from vedette.counting import bars
 from vedette.jobs import Job
 from vedette.messages import complain, tell
 from vedette.report.table import print_events
@@ -42,19 +43,8 @@ class Display:
         self._out = Console(
             soft_wrap=not sys.stdout.isatty(), width=PIPED if piped else None, highlight=False
         )
-        terminal = Console(stderr=True, highlight=False)
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.fields[position]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=terminal,
-            transient=True,
-            redirect_stdout=False,  # or JSON lines would follow the bars to stderr
-            redirect_stderr=False,
-            disable=not terminal.is_terminal,
+        self._progress = bars(
+            TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[position]}")
         )
         self._tasks: dict[Job, TaskID] = {}
 

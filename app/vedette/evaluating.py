@@ -5,22 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vedette.counting import counting
 from vedette.display import PIPED
 from vedette.report.evaluation_page import make_evaluation_page
 from vedette.report.evaluation_table import print_tables
 from vedette_audio.evaluate import rounded, score_part
 from vedette_audio.evaluation.evaluation import Evaluation, measure
 from vedette_audio.evaluation.leak import GROUPED_FOLDS, RANDOM_FOLDS, WHY, Leak, measure_leak
-from vedette_audio.evaluation.scored import Sounds, Tell, read_table, write_table
+from vedette_audio.evaluation.scored import Sounds, read_table, write_table
 from vedette_audio.evaluation.tables import Table, between, number, tables
 from vedette_base.bundle import Bundle, load_bundle
 from vedette_base.config import AudioConfig
@@ -49,7 +47,7 @@ def evaluate_model(
     """Measure a bundle on a part of a manifest. Raises DataError, BundleError, OutputError."""
     bundle = load_bundle(model)
     folder = results_folder(out)
-    with _bar() as tell:
+    with counting("listening") as tell:
         scored = score_part(manifest, bundle, cache=cache, part=part, tell=tell)
     found = measure(
         scored,
@@ -74,7 +72,7 @@ def compare_folds(manifest: Path, cache: Path, teacher: Path | None, out: Path |
     """Plain classifiers on random and on grouped folds. Raises DataError, BundleError, OutputError."""
     folder = results_folder(out)
     sounds = Sounds.open(manifest, cache)
-    with _bar() as tell:
+    with counting("listening") as tell:
         found = measure_leak(sounds, teacher, tell=tell)
     leaks = [asdict(leak) for leak in found]
     document = {"schema": 1, "task": "audio-leak", "manifest": str(manifest), "why": WHY, "leaks": leaks}
@@ -148,15 +146,3 @@ def write_result(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-
-@contextmanager
-def _bar() -> Iterator[Tell]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn("listening"), BarColumn(), TextColumn("{task.completed} of {task.total}"))
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)

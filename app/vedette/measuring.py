@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from vedette.evaluating import Result
+from vedette.counting import counting
+from vedette.evaluating import Result, write_result
 from vedette.report.files import check_writable
 from vedette_audio.conditions import FLOOR_DBFS, NEAR_M
 from vedette_audio.evaluate import rounded
 from vedette_audio.evaluation.field import robustness_table, shot_tables
-from vedette_audio.evaluation.scored import Tell
 from vedette_audio.robustness import HOP, draw, evaluate_robustness
 from vedette_audio.shot_figures import evaluate_shots
 from vedette_base.bundle import load_bundle
-from vedette_base.errors import OutputError
 
 
 def measure_shots(manifest: Path, cache: Path, model: str, part: str, out: Path | None) -> Result:
@@ -28,7 +22,7 @@ def measure_shots(manifest: Path, cache: Path, model: str, part: str, out: Path 
     if out is not None:
         check_writable(out)  # before anything slow
     bundle = load_bundle(model)
-    with _bar("mixtures") as tell:
+    with counting("mixtures") as tell:
         found = evaluate_shots(manifest, bundle, cache=cache, part=part, on_progress=tell)
     document = _document("audio-shots", bundle.card.name, bundle.card.version, manifest, found.as_dict())
     _write(out, "shots.json", document)
@@ -46,7 +40,7 @@ def measure_robustness(
     if out is not None:
         check_writable(out)
     bundle = load_bundle(model)
-    with _bar("clips") as tell:
+    with counting("clips") as tell:
         found = evaluate_robustness(manifest, bundle, cache=cache, part=part, on_progress=tell)
     document = _document("audio-robustness", bundle.card.name, bundle.card.version, manifest, found.as_dict())
     _write(out, "robustness.json", document)
@@ -66,21 +60,5 @@ def _document(task: str, name: str, version: str, manifest: Path, found: dict[st
 
 
 def _write(folder: Path | None, name: str, document: dict[str, Any]) -> None:
-    if folder is None:
-        return
-    try:
-        (folder / name).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{folder / name}: cannot be written: {error.strerror or error}") from error
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Tell]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), TextColumn("{task.completed} of {task.total}"))
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+    if folder is not None:
+        write_result(folder / name, json.dumps(document, indent=1) + "\n")

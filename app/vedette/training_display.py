@@ -7,8 +7,9 @@ import sys
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn
+
+from vedette.counting import bars
 
 
 class TrainingDisplay:
@@ -19,21 +20,12 @@ class TrainingDisplay:
     """
 
     def __init__(self) -> None:
-        console = Console(stderr=True, highlight=False)
-        self._terminal = console.is_terminal
-        self._progress = Progress(
+        self._progress = bars(
             TextColumn("epoch {task.fields[epoch]}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:.0f}% loss {task.fields[loss]:.3f}", markup=False),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            disable=not self._terminal,
         )
+        self._terminal = self._progress.console.is_terminal
         self._task = self._progress.add_task("", total=1.0, epoch=0, loss=0.0)
 
     def __enter__(self) -> Self:

@@ -1,17 +1,12 @@
-"""Files of a run folder that are whole or absent, whatever stops the run: a kill, a full disk.
-
-A file is written beside its place and moved there when it is complete, so the one before survives.
-"""
+"""What a run of the sound training keeps in its folder, and going on from it."""
 
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -19,8 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from vedette_base import whole_files
 from vedette_base.config import AudioTrainConfig
-from vedette_base.errors import ConfigError, OutputError
+from vedette_base.errors import ConfigError
+from vedette_base.whole_files import write_whole, write_whole_text
 
 LAST, BEST, NOTE, CONFIG = "last.pt", "best.safetensors", "best.json", "config.json"
 MAY_CHANGE = frozenset(
@@ -28,38 +25,6 @@ MAY_CHANGE = frozenset(
 )
 """Settings with which a run may go on other than it began."""
 State = dict[str, Any]
-
-
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write ``path`` by way of ``path.part``. Raises OutputError, and leaves what was at ``path``."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except (OSError, RuntimeError) as error:  # torch.save buries the former in the latter
-        part.unlink(missing_ok=True)  # gives a full disk its space back
-        raise OutputError(
-            f"{path}: cannot be written: {_reason(error)}",
-            hint="the checkpoint before is whole: make room and start the same command again",
-        ) from error
-
-
-def _reason(error: BaseException) -> str:
-    """What the system said, at the bottom of a chain of errors."""
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, OSError) and found.strerror:
-            return found.strerror
-        found = found.__context__
-    return str(error).splitlines()[0]
-
-
-def write_text(path: Path, text: str) -> None:
-    """``write_whole`` of a text."""
-    write_whole(path, lambda file: file.write(text.encode()))
 
 
 def save_last(run: Path, state: State) -> None:
@@ -72,7 +37,7 @@ def save_best(run: Path, weights: Mapping[str, Tensor], note: Mapping[str, Any])
     whole = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     data = save(whole, {"architecture": str(note["architecture"])})
     write_whole(run / BEST, lambda file: file.write(data))
-    write_text(run / NOTE, json.dumps(note, indent=1))
+    write_whole_text(run / NOTE, json.dumps(note, indent=1))
 
 
 def load_last(run: Path, config: AudioTrainConfig, identity: Mapping[str, str]) -> State:
@@ -165,10 +130,4 @@ def _architecture(path: Path) -> str | None:
 
 def need_room(run: Path, checkpoint: int, weights: int) -> None:
     """Raise OutputError unless a checkpoint and weights of so many bytes can be written, and renewed."""
-    there = sum((run / name).stat().st_size for name in (LAST, BEST) if (run / name).is_file())
-    need, free = 2 * (checkpoint + weights) - there, shutil.disk_usage(run).free
-    if need > free:
-        raise OutputError(
-            f"{run}: checkpoints need {need / 1e6:.0f} MB and {free / 1e6:.0f} MB are free",
-            hint="make room, or name another folder with --run",
-        )
+    whole_files.need_room(run, {LAST: checkpoint, BEST: weights})

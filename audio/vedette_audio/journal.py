@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vedette_audio.checkpoint import write_text, write_whole
 from vedette_base.errors import MissingDependencyError, OutputError
+from vedette_base.whole_files import write_whole, write_whole_text
 
 LOG, CURVES = "log.jsonl", "curves.png"
 _DRAW_EVERY = 20.0  # s: drawing takes half of one
@@ -31,7 +31,7 @@ class Journal:
     def __init__(self, run: Path, *, step: int = 0, tensorboard: bool = False) -> None:
         self.run = run
         self.lines = [line for line in read_log(run / LOG) if 0 < line["step"] <= step]
-        write_text(run / LOG, "".join(json.dumps(line) + "\n" for line in self.lines))
+        write_whole_text(run / LOG, "".join(json.dumps(line) + "\n" for line in self.lines))
         self._drawn = 0.0
         self._board = _board(run, step) if tensorboard else None
 

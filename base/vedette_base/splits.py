@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 TRAIN, VAL = "train", "val"
+
+
+class Pair(Protocol):
+    """Two items that are one and the same, by their numbers."""
+
+    @property
+    def first(self) -> int:
+        """The number of one."""
+
+    @property
+    def second(self) -> int:
+        """The number of the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,44 @@ def of_one_group(names: Sequence[str | tuple[str, ...]], groups: Sequence[str]) 
         for name in (found,) if isinstance(found, str) else found:
             owners[name].add(group)
     return tuple(sorted(name for name, found in owners.items() if len(found) == 1))
+
+
+def joined(groups: Iterable[str], same: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """What each group is called once all pairs of ``same`` are joined: the first, in sorted order, of all
+    names that lead to one another. Every name of ``same`` must be among ``groups``."""
+    parent = {group: group for group in groups}
+
+    def root(group: str) -> str:
+        while parent[group] != group:
+            parent[group] = parent[parent[group]]
+            group = parent[group]
+        return group
+
+    for pair in same:
+        one, two = sorted(map(root, pair))
+        parent[two] = one
+    return {group: root(group) for group in parent}
+
+
+def join_twins(
+    groups: Sequence[str], twins: Iterable[Pair], sides: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Put twins into one group, under the first of its names; one that was on both sides trains.
+
+    Args:
+        groups, sides: of each item; ``""`` for a side that is not given yet.
+        twins: pairs of items that must not be told apart.
+
+    Returns:
+        Group and side of each item; a group's side is ``""`` where none of its items had one.
+    """
+    name_of = joined(groups, ((groups[twin.first], groups[twin.second]) for twin in twins))
+    found = [name_of[group] for group in groups]
+    known: dict[str, set[str]] = defaultdict(set)
+    for group, side in zip(found, sides, strict=True):
+        known[group].add(side)
+    decided = {group: TRAIN if TRAIN in given else max(given) for group, given in known.items()}
+    return found, [decided[group] for group in found]
 
 
 def _hold_some(

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vedette_audio.prepare.groups import join_twins
 from vedette_audio.prepare.listen import HEARD_S
-from vedette_audio.prepare.manifest import below, read_entries
+from vedette_audio.prepare.manifest import read_entries
 from vedette_audio.prepare.preparation import Prepared, Tell, listen_to, sum_up
 from vedette_audio.prepare.twins import Twin, find_twins
-from vedette_base.errors import DataError
-from vedette_base.splits import of_one_group
+from vedette_base.manifests import below, refuse_twice
+from vedette_base.splits import join_twins, of_one_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,7 @@ def audit(
         for path in manifests
         for entry in read_entries(path)
     ]
-    if len({entry.path for entry in read}) < len(read):
-        raise DataError(f"{', '.join(map(str, manifests))}: some files are listed twice")
+    refuse_twice([entry.path for entry in read], manifests)
     entries, facts, left_out = listen_to(read, folder, skip_broken=skip_broken, tell=tell, heard_s=heard_s)
     twins = find_twins(facts)
     crossing = tuple(twin for twin in twins if entries[twin.first].split != entries[twin.second].split)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vedette_audio.prepare.manifest import COLUMNS, below, task_of, write_table
+from vedette_audio.prepare.manifest import COLUMNS, task_of
 from vedette_audio.prepare.preparation import Prepared, conflicts
-from vedette_base.errors import OutputError
+from vedette_base.manifests import below, write_table, write_text
 
 _LISTED = 5  # examples of a remark on the screen; the tables have all
 
@@ -55,23 +54,13 @@ def write_manifest(prepared: Prepared, out: Path) -> tuple[Path, ...]:
     )
     columns = ("kind", "first", "second", "classes", "similarity", "offset_s", "shared_s")
     write_table(twins, columns, found["twins"])
-    write_json(all_of_it, found)
+    write_text(all_of_it, json.dumps(found, indent=1) + "\n")
     joints = found["recordings_estimated"]
     if not joints:
         return out, twins, all_of_it
     lines = ({**joint, "rates": " ".join(map(str, joint["rates"]))} for joint in joints)
     write_table(recordings, tuple(joints[0]), lines)
     return out, twins, all_of_it, recordings
-
-
-def write_json(path: Path, found: dict[str, Any]) -> None:
-    """Write JSON in one go. Raises OutputError."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def findings(prepared: Prepared) -> dict[str, Any]:

@@ -25,7 +25,6 @@ import numpy.typing as npt
 from vedette_audio.prepare.facts import Facts
 from vedette_audio.prepare.layouts import Entry
 from vedette_audio.prepare.twins import Twin
-from vedette_base.splits import TRAIN
 
 Array = npt.NDArray[np.float64]
 
@@ -112,28 +111,6 @@ def known_recordings(
         if near is not None:
             names[i], sides[i] = near["group"], near["split"]
     return names, sides
-
-
-def join_twins(
-    groups: Sequence[str], twins: Sequence[Twin], sides: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """Put twins into one recording, under the first of its names; one that was on both sides trains."""
-    parent = {group: group for group in groups}
-
-    def root(group: str) -> str:
-        while parent[group] != group:
-            group = parent[group]
-        return group
-
-    for twin in twins:
-        one, two = sorted((root(groups[twin.first]), root(groups[twin.second])))
-        parent[two] = one
-    joined = [root(group) for group in groups]
-    known: dict[str, set[str]] = defaultdict(set)
-    for group, side in zip(joined, sides, strict=True):
-        known[group].add(side)
-    decided = {group: TRAIN if TRAIN in found else max(found) for group, found in known.items()}
-    return joined, [decided[group] for group in joined]
 
 
 def pair_agreement(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from vedette_audio.dataset import read_manifest
 from vedette_audio.prepare.layouts import Entry, missing_words
-from vedette_base.errors import DataError, OutputError
+from vedette_base.errors import DataError
 from vedette_base.score import FIREARMS, GUNSHOT
 from vedette_base.splits import TRAIN, VAL
 
@@ -76,22 +75,3 @@ def _number(text: str, where: str, column: str) -> float:
 def task_of(entry: Entry) -> str:
     """What a clip can teach: ``type+detect`` for one of the nine firearms, else ``detect``."""
     return "type+detect" if entry.label == GUNSHOT and entry.fine in FIREARMS else "detect"
-
-
-def below(path: Path, folder: Path) -> str:
-    """``path`` as a manifest in ``folder`` names it, with forward slashes."""
-    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Write a CSV in one go: a reader never sees half of it. Raises OutputError."""
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

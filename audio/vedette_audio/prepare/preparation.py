@@ -12,14 +12,15 @@ from pathlib import Path
 from vedette_audio.prepare.cards import DatasetCard, shipped_table
 from vedette_audio.prepare.cues import Cues, format_cues
 from vedette_audio.prepare.facts import Facts, measure
-from vedette_audio.prepare.groups import Estimate, estimate_recordings, join_twins, known_recordings
+from vedette_audio.prepare.groups import Estimate, estimate_recordings, known_recordings
 from vedette_audio.prepare.layouts import Entry, read_source
 from vedette_audio.prepare.listen import HEARD_S, listen
 from vedette_audio.prepare.suspects import Suspect, find_suspects, wrong_onsets
 from vedette_audio.prepare.twins import Twin, find_twins
 from vedette_base.errors import DataError
+from vedette_base.manifests import refuse_broken
 from vedette_base.score import FIREARMS
-from vedette_base.splits import TRAIN, split_by_group
+from vedette_base.splits import TRAIN, join_twins, split_by_group
 
 Tell = Callable[[int, int], None]
 
@@ -117,13 +118,7 @@ def listen_to(
         kept.append(entry)
         facts.append(found)
     tell(len(entries), len(entries))
-    if broken and not skip_broken:
-        first = "; ".join(f"{path}: {fault}" for path, fault in broken[:3])
-        raise DataError(
-            f"{len(broken)} of {len(entries)} clips cannot be used: {first}"
-            + (" ..." if len(broken) > 3 else ""),
-            hint="mend them, or leave them out with --skip-broken",
-        )
+    refuse_broken(broken, len(entries), skip_broken, what="clips")
     if not kept:
         raise DataError(f"{root}: none of {len(entries)} clips can be used: {len(silent)} are silent")
     return kept, facts, broken + silent

@@ -68,9 +68,8 @@ def summarise(manifest: Path, *, probed: int = _PROBED) -> tuple[ClassSummary, .
 
 def example_sound(manifest: Path, path: str) -> Floats:
     """The first seconds of a clip at 48 kHz mono. Raises DataError."""
-    from vedette_base.media import SAMPLE_RATE
 
-    return decode(manifest.parent / path)[: round(PICTURE_S * SAMPLE_RATE)]
+    return decode(manifest.parent / path, PICTURE_S)
 
 
 def _summary(root: Path, key: tuple[str, str, str], entries: Sequence[Entry], probed: int) -> ClassSummary:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vedette_base.errors import DataError
+from vedette_base.manifests import below, refuse_broken, refuse_twice
+from vedette_base.splits import join_twins
 from vedette_vision.prepare.entries import Entry, inside
 from vedette_vision.prepare.labelled import Remark
 from vedette_vision.prepare.look import Look, look_at
-from vedette_vision.prepare.manifest import below, read_entries
+from vedette_vision.prepare.manifest import read_entries
 from vedette_vision.prepare.nearness import find_twins
-from vedette_vision.prepare.preparation import Prepared, Tell, refuse_broken, whole_labels
-from vedette_vision.prepare.scenes import join
+from vedette_vision.prepare.preparation import Prepared, Tell, whole_labels
 
 
 def audit(
@@ -36,8 +36,7 @@ def audit(
         for path in manifests
         for entry in read_entries(path)
     ]
-    if len({entry.path for entry in read}) < len(read):
-        raise DataError(f"{', '.join(map(str, manifests))}: some files are listed twice")
+    refuse_twice([entry.path for entry in read], manifests)
     entries: list[Entry] = []
     looks: list[Look] = []
     broken: list[tuple[str, str]] = []
@@ -53,14 +52,14 @@ def audit(
         looks.append(look)
         remarks += found
     tell(len(read), len(read))
-    refuse_broken(broken, len(read), skip_broken)
+    refuse_broken(broken, len(read), skip_broken, what="files")
     twins = find_twins(looks)
     crossing = tuple(
         (entries[twin.first].path, entries[twin.second].path)
         for twin in twins
         if entries[twin.first].split != entries[twin.second].split
     )
-    names, sides = join(
+    names, sides = join_twins(
         [f"{entry.source}\t{entry.group}" for entry in entries], twins, [entry.split for entry in entries]
     )
     entries = [

@@ -19,13 +19,14 @@ from xml.etree import ElementTree
 import yaml
 
 from vedette_base.errors import DataError, OutputError
+from vedette_base.manifests import write_text
 from vedette_base.score import VISION_LABELS
 from vedette_base.splits import TRAIN
 from vedette_vision.prepare.entries import EntryBox, upright
 from vedette_vision.prepare.header import read_header
 from vedette_vision.prepare.labelled import LabelBox, Labelled
 from vedette_vision.prepare.look import look_at
-from vedette_vision.prepare.manifest import read_entries, write_text
+from vedette_vision.prepare.manifest import read_entries
 from vedette_vision.prepare.sources import read_folder
 
 Format = Literal["yolo", "voc", "coco"]

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 
 from vedette_base.errors import DataError
+from vedette_base.manifests import write_text
 from vedette_base.score import VISION_LABELS
 from vedette_vision.detector import WeaponDetector
 from vedette_vision.prepare.convert import Sheet, voc_xml, yolo_lines
 from vedette_vision.prepare.labelled import LabelBox, picture_files
 from vedette_vision.prepare.look import look_at
-from vedette_vision.prepare.manifest import write_text
 
 Tell = Callable[[int, int], None]
 _DOUBT = 0.5  # boxes below it are worth a look first

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vedette_vision.prepare.manifest import write_manifest, write_text
+from vedette_base.manifests import write_table, write_text
+from vedette_vision.prepare.manifest import write_manifest
 from vedette_vision.prepare.preparation import Prepared
 
 _LISTED = 5  # examples of a remark on the screen; the files have all
@@ -111,9 +110,5 @@ def words(prepared: Prepared) -> Iterator[str]:
 
 def _table(out: Path, name: str, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> Path:
     path = out.with_name(f"{out.stem}.{name}")
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_table(path, columns, rows)
     return path

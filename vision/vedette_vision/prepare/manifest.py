@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vedette_base.errors import DataError, OutputError
+from vedette_base.errors import DataError
+from vedette_base.manifests import below, write_text
 from vedette_base.splits import TRAIN, VAL
 from vedette_vision.labels import LABEL_IDS
 from vedette_vision.prepare.entries import Entry, EntryBox
@@ -68,22 +68,6 @@ def read_entries(path: Path) -> tuple[Entry, ...]:
             hint="paths are relative to the manifest",
         )
     return entries
-
-
-def below(path: Path, folder: Path) -> str:
-    """``path`` as a manifest in ``folder`` names it, with forward slashes."""
-    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file in one go: a reader never sees half of it. Raises OutputError."""
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _entry(line: str, where: str) -> Entry:

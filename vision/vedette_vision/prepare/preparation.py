@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vedette_base.errors import DataError
-from vedette_base.splits import TRAIN, VAL, of_one_group, split_by_group
+from vedette_base.manifests import refuse_broken
+from vedette_base.splits import TRAIN, VAL, join_twins, of_one_group, split_by_group
 from vedette_vision.prepare.cards import PictureCard
 from vedette_vision.prepare.entries import Entry, EntryBox, inside, upright
 from vedette_vision.prepare.labelled import LabelBox, Labelled, Remark
 from vedette_vision.prepare.look import Look, look_at
 from vedette_vision.prepare.nearness import Twin, find_twins
-from vedette_vision.prepare.scenes import Scene, join, sequence_scenes, similar_scenes
+from vedette_vision.prepare.scenes import Scene, sequence_scenes, similar_scenes
 from vedette_vision.prepare.sources import meaning, read_source
 
 Tell = Callable[[int, int], None]
@@ -79,13 +80,13 @@ def prepare(
         published.append(picture.side)
         remarks += found
     tell(len(source.pictures), len(source.pictures))
-    refuse_broken(broken, len(source.pictures) + len(source.broken), skip_broken)
+    refuse_broken(broken, len(source.pictures) + len(source.broken), skip_broken, what="files")
     if not entries:
         raise DataError(f"{root}: none of {len(broken)} pictures can be used")
     left_out = [*broken, *((r.path, r.evidence) for r in remarks if r.flag in ("no_labels", "no_picture"))]
     twins = find_twins(looks)
     groups, scenes = _scenes(card, entries, looks)
-    groups, given = join(groups, twins, _given_sides(card, groups, published))
+    groups, given = join_twins(groups, twins, _given_sides(card, groups, published))
     split = split_by_group([entry.labels for entry in entries], groups, card.val_share, given)
     entries = [
         replace(entry, group=group, split=side)
@@ -121,16 +122,6 @@ def to_entry(
         kept = list({_rounded(box): box for box in kept}.values())
     entry = Entry(picture.path, look.size, tuple(kept), card.name, card.name, chip=picture.chip)
     return entry.flagged(*(remark.flag for remark in remarks)), remarks
-
-
-def refuse_broken(broken: Sequence[tuple[str, str]], of: int, skip_broken: bool) -> None:
-    """Raise DataError with the first reasons, unless leaving out was asked for."""
-    if broken and not skip_broken:
-        first = "; ".join(f"{path}: {fault}" for path, fault in broken[:3])
-        raise DataError(
-            f"{len(broken)} of {of} files cannot be used: {first}" + (" ..." if len(broken) > 3 else ""),
-            hint="mend them, or leave them out with --skip-broken",
-        )
 
 
 def without_nothing(names: Sequence[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from vedette_vision.prepare.look import Look
-from vedette_vision.prepare.nearness import Floats, Twin, shaped
+from vedette_vision.prepare.nearness import Floats, shaped
 
 SAME_PLACE = 0.65
 """Least correlation of small grey pictures within one scene. Of web photos, which are strangers, one in a
@@ -91,27 +91,6 @@ def order(path: str) -> tuple[str, tuple[tuple[int, str], ...]]:
 def _stem(path: str) -> str:
     """A file's name without ending and without the hash that some tools append."""
     return _HASH.sub("", Path(path).stem)
-
-
-def join(groups: Sequence[str], twins: Sequence[Twin], sides: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Put twins into one scene, under the first of its names; one that was on both sides trains."""
-    parent = {group: group for group in groups}
-
-    def root(group: str) -> str:
-        while parent[group] != group:
-            parent[group] = parent[parent[group]]
-            group = parent[group]
-        return group
-
-    for twin in twins:
-        one, two = sorted((root(groups[twin.first]), root(groups[twin.second])))
-        parent[two] = one
-    joined = [root(group) for group in groups]
-    known: dict[str, set[str]] = defaultdict(set)
-    for group, side in zip(joined, sides, strict=True):
-        known[group].add(side)
-    decided = {group: "train" if "train" in found else max(found) for group, found in known.items()}
-    return joined, [decided[group] for group in joined]
 
 
 def _like_before(looks: Sequence[Look], shapes: Floats, place: int) -> float:

@@ -1,18 +1,40 @@
-"""A small sound data set for tests: FLAC files with a manifest. ``from tests.sounds import ...``."""
+"""A small sound data set for tests, FLAC files with a manifest, and a training of seconds on it.
+
+``from tests.sounds import ...``; the fixture ``manifest`` is such a set.
+"""
 
 from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from vedette_audio import teacher
+from vedette_audio.teacher import Teacher
+from vedette_base.config import AudioTrainConfig
 from vedette_base.statistics import thirds
 
 Floats = npt.NDArray[np.float32]
 HEAD = "path,source,task,label,fine,group,split,native_rate,duration_s,flag\n"
+
+
+def tiny(**changes: Any) -> AudioTrainConfig:
+    """Two epochs of two steps with a small network."""
+    values: dict[str, Any] = {
+        "architecture": "test_resnet",
+        "epochs": 2,
+        "crops": 8,
+        "batch": 4,
+        "chunk": 0.5,
+        "evaluate_every": 1,
+        "bf16": False,
+    }
+    return AudioTrainConfig(**values | changes)
 
 
 def write_sound(path: Path, sound: Floats, rate: int = 32_000) -> None:
@@ -66,3 +88,11 @@ def _group(kind: str, split: str, third: int) -> str:
 
 def a_noise(rng: np.random.Generator, seconds: float) -> Floats:
     return (0.1 * rng.standard_normal(round(seconds * 32_000))).astype(np.float32)
+
+
+def untrained_teacher() -> Teacher:
+    """The tagger's network with random weights, always the same."""
+    torch.manual_seed(0)
+    network = teacher._Network().eval()
+    teacher._fold_norms(network)
+    return Teacher(network)

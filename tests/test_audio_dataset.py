@@ -8,12 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.sounds import HEAD, write_data
+from tests.sounds import HEAD, write_data, write_sound
 from vedette_audio import synthetic
 from vedette_audio.augment import Channel, Placed, local_level, mix, place
 from vedette_audio.dataset import (
     Clip,
     SoundCache,
+    decode,
+    decoded,
+    distinct_sounds,
     read_manifest,
     share_targets,
     shot_peaks,
@@ -55,8 +58,16 @@ def test_twins_share_their_targets(data: tuple[tuple[Clip, ...], SoundCache]) ->
 def test_a_sound_that_occurs_twice_is_learnt_once(data: tuple[tuple[Clip, ...], SoundCache]) -> None:
     clips, cache = data
     kept = without_doubles(clips, cache)
+    assert kept == distinct_sounds(clips, cache, merge_twins=False)
     assert len(clips) - len(kept) == 6
     assert {clip.fine for clip in kept} == {"M4", "AK-47", "gun", "rain", "dog"}
+
+
+def test_a_sound_of_two_names_is_learnt_once_under_both(data: tuple[tuple[Clip, ...], SoundCache]) -> None:
+    clips, cache = data
+    kept = distinct_sounds(clips, cache)
+    assert [clip.path for clip in kept] == [clip.path for clip in without_doubles(clips, cache)]
+    assert {clip.types for clip in kept if clip.fine == "M4"} == {("M16", "M4")}
 
 
 def test_a_shot_of_an_unknown_firearm_says_nothing_about_types() -> None:
@@ -134,7 +145,7 @@ def test_every_channel_leaves_sound_that_can_be_heard() -> None:
 
 def test_scenes_hold_what_they_say(data: tuple[tuple[Clip, ...], SoundCache]) -> None:
     clips, cache = data
-    clips = without_doubles(share_targets(clips, twin_types(clips, cache)), cache)
+    clips = distinct_sounds(clips, cache)
     maker = SceneMaker([c for c in clips if c.split == "train"], cache, AudioTrainConfig(), 48_896)
     rng = np.random.default_rng(0)
     scenes = [maker.draw(rng) for _ in range(150)]
@@ -161,3 +172,22 @@ def test_the_same_seed_draws_the_same_scene(data: tuple[tuple[Clip, ...], SoundC
 def test_the_public_set_has_the_twins_it_is_known_for(datasets: Path) -> None:
     clips = [c for c in read_manifest(datasets / "audio" / "manifest.csv") if c.fine in ("M4", "M16")]
     assert {c.types for c in share_targets(clips, (frozenset({"M4", "M16"}),))} == {("M16", "M4")}
+
+
+def test_a_long_clip_is_kept_and_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six hours are 4 GB as floats: nothing may hold a whole clip to decode, hash or hear it."""
+    rng = np.random.default_rng(0)
+    write_sound(tmp_path / "long.flac", (rng.standard_normal(150 * 32_000) * 0.1).astype(np.float32))
+    (tmp_path / "manifest.csv").write_text(
+        HEAD + "long.flac,own,detection,other,hum,a,train,32000,150,\n", encoding="utf-8"
+    )
+    pieces = [piece.size for piece in decoded(tmp_path / "long.flac")]
+    assert max(pieces) < SAMPLE_RATE
+    assert sum(pieces) == pytest.approx(150 * SAMPLE_RATE, abs=SAMPLE_RATE // 10)
+    (clip,) = read_manifest(tmp_path / "manifest.csv")
+    monkeypatch.setattr("vedette_audio.dataset.decode", None)
+    sounds = SoundCache.open(tmp_path, [clip], tmp_path / "cache")
+    blocks = list(sounds.blocks(clip))
+    assert [block.size for block in blocks[:2]] == [60 * SAMPLE_RATE] * 2
+    np.testing.assert_array_equal(np.concatenate(blocks), sounds.sound(clip))
+    assert decode(tmp_path / "long.flac", 1.5).size == 1.5 * SAMPLE_RATE

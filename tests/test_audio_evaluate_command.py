@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,23 +19,23 @@ from vedette_audio.evaluation.leak import measure_leak, mel_statistics
 from vedette_audio.evaluation.pictures import PICTURES
 from vedette_audio.evaluation.scored import Sounds
 from vedette_base.errors import DataError
+from vedette_base.media import AudioBlock
 from vedette_base.score import AUDIO_LABELS, FIREARMS
 
 
 class Loudness:
     """A stand-in for the classifier: the louder its loudest sample, the likelier a shot."""
 
-    def classify(self, samples: npt.NDArray[np.float32], rate: int) -> Classification:
-        assert rate == 48_000
-        peak = float(np.abs(samples).max())
+    def hear(self, blocks: Iterable[AudioBlock]) -> Classification:
+        peak = max(float(np.abs(block.samples).max()) for block in blocks)
         return Classification(peak, {name: peak / (2 + i) for i, name in enumerate(FIREARMS)})
 
 
 @pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+def vedette(vedette: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     write_data(tmp_path / "data")
     monkeypatch.setattr(GunshotClassifier, "load", classmethod(lambda cls, folder, backend="": Loudness()))
-    return Command(tmp_path, capfd, monkeypatch)
+    return vedette
 
 
 MANIFEST = "data/manifest.csv"

@@ -204,11 +204,6 @@ def test_each_window_is_drawn(explainer: Explainer) -> None:
     assert two.shape[1] == one.shape[1]
 
 
-@pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return Command(tmp_path, capfd, monkeypatch)
-
-
 def test_the_command_prints_numbers_and_writes_a_picture(
     vedette: Command, tmp_path: Path, bundle: Bundle
 ) -> None:

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.fakes import sound_card
 from vedette_audio import gate, synthetic
 from vedette_audio.dataset import decode, read_manifest
 from vedette_audio.features import MELS, log_mel
 from vedette_audio.scorer import AudioScorer
 from vedette_audio.windows import Run
-from vedette_base.bundle import Bundle, Card
+from vedette_base.bundle import Bundle
 from vedette_base.config import AudioConfig
 from vedette_base.media import SAMPLE_RATE, AudioBlock
 from vedette_base.score import AUDIO_LABELS, Score, ScoreBlock, Segment, merge_segments
@@ -52,8 +53,7 @@ def with_blast(sound: Floats, second: float, peak: float = 0.5) -> Floats:
 
 
 def hear(sound: Floats, config: AudioConfig) -> tuple[list[ScoreBlock], int]:
-    card = {"name": "fake", "task": "audio", "version": "0", "architecture": "none", "labels": AUDIO_LABELS}
-    bundle = Bundle(Path("nowhere"), Card.model_validate(card | {"licence": "none"}))
+    bundle = Bundle(Path("nowhere"), sound_card())
     engine = Counting()
     scorer = AudioScorer(bundle, config, engine=engine)
     return [*scorer.push(AudioBlock(0.0, sound)), *scorer.flush()], engine.asked

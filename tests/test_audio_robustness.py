@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.fakes import LoudMeansShot, loud_scorer
 from tests.sounds import write_data
-from tests.test_audio_scorer import LoudMeansShot, scorer
 from vedette_audio.classify import Classification, GunshotClassifier
 from vedette_audio.codecs import coded, telephoned
 from vedette_audio.conditions import (
@@ -145,7 +145,7 @@ def test_a_family_comes_with_every_classification() -> None:
 
 def test_all_of_it_runs_and_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = write_data(tmp_path)
-    fake = scorer(engine=LoudMeansShot(-4.0))
+    fake = loud_scorer(engine=LoudMeansShot(-4.0))
     monkeypatch.setattr("vedette_audio.robustness.AudioScorer", lambda *_, **__: fake)
     seen: list[tuple[int, int]] = []
     chosen = [c for c in conditions() if c.kind in ("as is", "background", "clipping")][:3]

@@ -11,45 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vedette_audio.features import FLOOR, MELS, PICTURE_OFFSET, PICTURE_SCALE
+from tests.fakes import LoudMeansShot, loud_scorer, sound_card
+from vedette_audio.features import FLOOR
 from vedette_audio.scorer import AudioScorer, input_card
-from vedette_base.bundle import Bundle, Card
+from vedette_base.bundle import Bundle
 from vedette_base.config import AudioConfig
 from vedette_base.errors import BundleError
 from vedette_base.media import SAMPLE_RATE, AudioBlock, Progress
 from vedette_base.score import AUDIO_LABELS, Score, ScoreBlock, Segment, merge_segments
 
 Floats = npt.NDArray[np.float32]
-
-
-class LoudMeansShot:
-    """A fake network: the logit of ``gunshot`` is how far the loudest mel stands above a level."""
-
-    description = "fake"
-
-    def __init__(self, level: float = -2.0) -> None:
-        self.level = level
-        self.batches: list[int] = []
-
-    def run(self, batch: Floats) -> tuple[Floats, ...]:
-        assert batch.dtype == np.float32
-        assert batch.shape[1:] == (1, MELS, 188)
-        self.batches.append(len(batch))
-        loudest = batch.max(axis=(1, 2, 3)) * PICTURE_SCALE + PICTURE_OFFSET
-        logits = np.zeros((len(batch), len(AUDIO_LABELS)), np.float32)
-        logits[:, -1] = 2 * (loudest - self.level)
-        logits[:, 1] = batch.mean(axis=(1, 2, 3))
-        return (logits,)
-
-
-def card(**changes: object) -> Card:
-    values = {"name": "fake", "task": "audio", "version": "0", "architecture": "none", "labels": AUDIO_LABELS}
-    return Card.model_validate(values | {"licence": "none"} | changes)
-
-
-def scorer(config: AudioConfig | None = None, engine: LoudMeansShot | None = None) -> AudioScorer:
-    bundle = Bundle(Path("nowhere"), card())
-    return AudioScorer(bundle, config or AudioConfig(), engine=engine or LoudMeansShot())
 
 
 def noise(seconds: float, level: float = 1e-3, seed: int = 0) -> Floats:
@@ -70,7 +41,7 @@ def with_shots(sound: Floats, times: list[float], peak: float = 0.8) -> Floats:
 def hear(
     sound: Floats, cuts: list[int] | None = None, *, start: float = 0.0, by: AudioScorer | None = None
 ) -> list[ScoreBlock]:
-    by = by or scorer()
+    by = by or loud_scorer()
     blocks: list[ScoreBlock] = []
     edges = [0, *sorted(cuts or []), sound.size]
     for first, last in itertools.pairwise(edges):
@@ -112,7 +83,7 @@ def test_blocks_of_a_sound_card_give_what_the_whole_file_gives(size: int) -> Non
 
 
 def test_a_batch_of_one_hears_what_a_batch_of_eight_hears() -> None:
-    one = hear(SOUND, by=scorer(AudioConfig(batch=1)))
+    one = hear(SOUND, by=loud_scorer(AudioConfig(batch=1)))
     np.testing.assert_array_equal(scores(one).probabilities, scores(WHOLE).probabilities)
     assert [s for b in one for s in b.shots] == [s for b in WHOLE for s in b.shots]
 
@@ -160,7 +131,7 @@ def test_the_rest_of_a_recording_gets_a_window_of_its_own() -> None:
 
 
 def test_a_jump_of_the_clock_begins_a_new_run() -> None:
-    by = scorer()
+    by = loud_scorer()
     blocks = [*by.push(AudioBlock(0.0, noise(3.0))), *by.push(AudioBlock(7.0, noise(3.0)))]
     blocks += by.flush()
     assert observed(blocks) == (Segment(0.0, 3.0), Segment(7.0, 10.0))
@@ -168,14 +139,14 @@ def test_a_jump_of_the_clock_begins_a_new_run() -> None:
 
 
 def test_a_clock_that_wavers_by_a_few_milliseconds_is_followed() -> None:
-    by = scorer()
+    by = loud_scorer()
     blocks = [*by.push(AudioBlock(0.0, noise(3.0))), *by.push(AudioBlock(3.01, noise(3.0)))]
     blocks += by.flush()
     assert observed(blocks) == (Segment(0.0, 6.0),)
 
 
 def test_sound_that_overlaps_what_was_heard_is_heard_once() -> None:
-    by = scorer()
+    by = loud_scorer()
     blocks = [*by.push(AudioBlock(0.0, noise(3.0))), *by.push(AudioBlock(2.0, noise(3.0)))]
     blocks += by.flush()
     assert np.all(np.diff(scores(blocks).times) >= 0)
@@ -183,7 +154,7 @@ def test_sound_that_overlaps_what_was_heard_is_heard_once() -> None:
 
 
 def test_no_sound_moves_the_watermark_without_claiming_silence() -> None:
-    by = scorer()
+    by = loud_scorer()
     blocks = [*by.push(Progress("audio", 12.0, "no sound track")), *by.push(Progress("vision", 99.0))]
     assert [block.until for block in blocks] == [12.0]
     assert blocks[0].observed == ()
@@ -192,7 +163,7 @@ def test_no_sound_moves_the_watermark_without_claiming_silence() -> None:
 def test_nothing_is_reported_before_the_watermark() -> None:
     for cuts in ([], list(range(4800, SOUND.size, 4800))):
         until = 0.0
-        for block in hear(SOUND, cuts, by=scorer(AudioConfig(batch=1))):
+        for block in hear(SOUND, cuts, by=loud_scorer(AudioConfig(batch=1))):
             assert block.until >= until
             assert all(t >= until for t in block.scores.times)
             assert all(until <= shot.time <= block.until for shot in block.shots)
@@ -222,16 +193,18 @@ def test_the_echo_of_a_shot_is_not_a_second_shot() -> None:
 @pytest.mark.parametrize(("gap", "counted"), [(0.8, True), (3.0, False)])
 def test_a_weaker_blast_counts_soon_after_a_shot(gap: float, counted: bool) -> None:
     """Between both thresholds a blast is a shot only when another one has just been heard."""
+    config = AudioConfig(threshold=0.25, follow_threshold=0.15, alone_threshold=0.28)
     weak = with_shots(noise(12.0), [3.0 + gap], peak=WEAK)
-    assert [shot for block in hear(weak) for shot in block.shots] == []
-    both = [shot.time for block in hear(with_shots(weak, [3.0], peak=0.3)) for shot in block.shots]
+    assert [shot for block in hear(weak, by=loud_scorer(config)) for shot in block.shots] == []
+    blocks = hear(with_shots(weak, [3.0], peak=0.3), by=loud_scorer(config))
+    both = [shot.time for block in blocks for shot in block.shots]
     assert len(both) == 1 + counted
     assert both[0] == pytest.approx(3.0, abs=0.05)
 
 
 def test_noise_that_the_network_does_not_call_a_shot_has_no_onsets() -> None:
     sound = with_shots(noise(6.0), [3.0])
-    deaf = scorer(engine=LoudMeansShot(level=50.0))
+    deaf = loud_scorer(engine=LoudMeansShot(level=50.0))
     assert not [s for b in hear(sound, by=deaf) for s in b.shots]
 
 
@@ -247,7 +220,7 @@ def test_narrow_and_overdriven_sound_is_worth_less() -> None:
 
 
 def test_memory_does_not_grow_with_the_recording() -> None:
-    by = scorer()
+    by = loud_scorer()
     one = noise(1.0)
     for second in range(90):
         list(by.push(AudioBlock(float(second), one)))
@@ -260,11 +233,11 @@ def test_memory_does_not_grow_with_the_recording() -> None:
 
 def test_a_model_of_pictures_is_refused() -> None:
     with pytest.raises(BundleError, match="no sound model"):
-        AudioScorer(Bundle(Path("nowhere"), card(task="vision")), AudioConfig(), engine=LoudMeansShot())
+        AudioScorer(Bundle(Path("nowhere"), sound_card(task="vision")), AudioConfig(), engine=LoudMeansShot())
 
 
 def test_a_model_made_for_another_front_end_is_refused() -> None:
-    other = card(input={**input_card(), "hop": 480})
+    other = sound_card(input={**input_card(), "hop": 480})
     with pytest.raises(BundleError, match="hop = 480"):
         AudioScorer(Bundle(Path("nowhere"), other), AudioConfig(), engine=LoudMeansShot())
 

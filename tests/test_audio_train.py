@@ -11,30 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.sounds import write_data
+from tests.sounds import tiny, write_data
 from vedette_audio.network import build_network, fold_norms, folded_network, initial_weights
 from vedette_audio.train import train
-from vedette_base.config import AudioTrainConfig
 from vedette_base.errors import ConfigError, DataError
 from vedette_base.score import AUDIO_LABELS
 
 SHAPE = (2, 1, 128, 47)
-
-
-def tiny(**changes: Any) -> AudioTrainConfig:
-    values: dict[str, Any] = {
-        "architecture": "test_resnet",
-        "epochs": 2,
-        "crops": 8,
-        "batch": 4,
-        "chunk": 0.5,
-    }
-    return AudioTrainConfig(**values | {"evaluate_every": 1, "bf16": False} | changes)
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("audio"))
 
 
 class KilledError(RuntimeError):

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.commands import Command
-from tests.sounds import write_data
 from vedette.training_display import TrainingDisplay
 
 TINY = (
@@ -17,14 +16,9 @@ TINY = (
 
 
 @pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+def vedette(vedette: Command, tmp_path: Path) -> Command:
     (tmp_path / "tiny.yaml").write_text(f"train: {TINY}\n")
-    return Command(tmp_path, capfd, monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("audio"))
+    return vedette
 
 
 def test_a_training_prints_a_line_of_json_per_epoch_and_draws_its_curves(

@@ -18,8 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.sounds import HEAD, write_data, write_sound
-from tests.test_audio_train import tiny
+from tests.sounds import HEAD, tiny, write_sound
 from vedette_audio.checkpoint import need_room
 from vedette_audio.train import train
 from vedette_base.errors import ConfigError, DataError, InputError, OutputError
@@ -45,16 +44,6 @@ torch.save = save
 torch.set_num_threads(int(sys.argv[5]))  # sums of as many parts as the parent's: equal to the last bit
 train(AudioTrainConfig.model_validate_json(sys.argv[1]), sys.argv[2], sys.argv[3], cache=sys.argv[4])
 """
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("audio"))
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("decoded")
 
 
 @pytest.fixture(scope="module")

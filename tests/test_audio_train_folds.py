@@ -16,8 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from tests.sounds import write_data
-from tests.test_audio_train import tiny
+from tests.sounds import tiny
 from vedette_audio.cross_validation import calibrate_out_of_fold, cross_validate, fold_figures, macro_auc
 from vedette_audio.dataset import Clip
 from vedette_audio.export import export
@@ -121,16 +120,6 @@ def test_a_fold_chooses_nothing_about_itself() -> None:
     assert early.chooses
     own = {c.path for c, k in zip(found.clips, folds, strict=True) if k == 1}
     assert not own & ({c.path for c in early.training} | {c.path for c in early.held})
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("audio"))
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("decoded")
 
 
 @pytest.fixture(scope="module")

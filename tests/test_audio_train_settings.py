@@ -13,8 +13,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from tests.sounds import write_data
-from tests.test_audio_train import tiny
+from tests.sounds import tiny
 from vedette_audio import features
 from vedette_audio.dataset import SoundCache, read_manifest
 from vedette_audio.device import Device
@@ -29,16 +28,6 @@ from vedette_base.config import AudioConfig, AudioTrainConfig, load_config, pars
 from vedette_base.engine import open_engine
 from vedette_base.errors import ConfigError, MissingDependencyError
 from vedette_base.media import SAMPLE_RATE
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("audio"))
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("decoded")
 
 
 def one_step(manifest: Path, cache: Path, run: Path, **changes: Any) -> Trainer:
@@ -248,7 +237,6 @@ def test_curves_are_a_picture_of_the_log() -> None:
 
 
 def test_tensorboard_gets_what_the_log_gets(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="TensorBoard is optional")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what TensorBoard itself imports
         journal = Journal(tmp_path, tensorboard=True)

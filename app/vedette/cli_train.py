@@ -97,24 +97,35 @@ def train_tutor(
     run: Annotated[Path, typer.Option("--run", "--out", "-o", help="Folder to write.")] = Path("runs/tutors"),
     config: Config = None,
     cache: Cache = None,
-    tutors: Annotated[int, typer.Option(min=1, help="How many, each with a seed of its own.")] = 3,
+    tutors: Annotated[int, typer.Option(min=1, help="How many for types, each with its seed.")] = 4,
     epochs: Annotated[int, typer.Option(min=1, help="Of 512 scenes each.")] = 12,
+    folds: Folds = None,
 ) -> None:
-    """Fine-tune small taggers on the firearm types; name their files in train.tutors to learn from them."""
+    """Fine-tune small taggers on shots and on firearm types: they teach the network (train.tutors) and give a
+    bundle a second opinion (vedette export second)."""
     need_training()
     from vedette.training_display import TrainingDisplay
     from vedette_audio.teacher import Teacher
     from vedette_audio.training_data import collect
-    from vedette_audio.tutor import fit_several
+    from vedette_audio.tutor_folds import cross_validate_tutors
+    from vedette_audio.tutoring import fit_several
     from vedette_base.config import AudioConfig, load_config
 
     settings = (load_config(config, AudioConfig) if config else AudioConfig()).train
-    data = collect(settings, manifest, cache or run / "cache", tell=tell).split()
+    settings = _changed(settings, folds=folds)
+    collection = collect(settings, manifest, cache or run / "cache", tell=tell)
+    mentor = Teacher.load(teacher)
     with TrainingDisplay() as display:
-        found = fit_several(
-            settings, data, Teacher.load(teacher), run, count=tutors, epochs=epochs, on_step=display.on_step
-        )
+        how: dict[str, Any] = {"count": tutors, "epochs": epochs, "on_step": display.on_step}
+        if settings.folds:
+            found = cross_validate_tutors(settings, collection, mentor, run, **how)
+        else:
+            found = fit_several(settings, collection.split(), mentor, run, **how)
     print_line(found)
+    if settings.folds:
+        typer.echo(f"out of fold: {run / 'out_of_fold.csv'}, figures: {run / 'folds.json'}", err=True)
+    else:
+        typer.echo(f"trained: {run}; next: vedette export second {manifest} --tutors {run}", err=True)
 
 
 @train_app.command("vision")

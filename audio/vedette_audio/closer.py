@@ -47,7 +47,7 @@ def hear_onsets(
         if not heard or step - heard[-1] > SHARED:
             heard.append(step)
         of.append(len(heard) - 1)
-    pictures = [_picture(sound, step, window) for step in heard]
+    pictures = [blast_alone(sound, step, window) for step in heard]
     answers = [ask(np.stack(pictures[i : i + batch])) for i in range(0, len(pictures), batch)]
     return np.concatenate(answers)[of]
 
@@ -64,8 +64,9 @@ def agreed(windows: Floats, alone: Floats) -> Floats:
     return scores
 
 
-def _picture(sound: Floats, step: int, window: float) -> Floats:
-    """The mel picture of a window with one blast in its middle and nothing else."""
+def blast_alone(sound: Floats, step: int, window: float) -> Floats:
+    """The picture ``(1, mels, frames)`` of a window with the blast at grid step ``step`` in its middle and
+    nothing else."""
     first, last = max(0, step - BEFORE) * GRID, min(sound.size, (step + AFTER) * GRID)
     size = round(window * SAMPLE_RATE)
     begin = N_FFT // 2 + size // 2 - (step * GRID - first)

@@ -24,16 +24,17 @@ from vedette_audio.features import frames_in
 from vedette_audio.folds import Folds, assign_folds, fold_data
 from vedette_audio.learner import starting_network
 from vedette_audio.network import build_network
-from vedette_audio.prepare.manifest import write_table
 from vedette_audio.train import Log, OnStep, Trainer
 from vedette_audio.training_data import Collection, Tell, collect
 from vedette_audio.validation import Validation, clip_figures
 from vedette_base.calibration import CalibrationMap, fit_platt
 from vedette_base.config import AudioTrainConfig
 from vedette_base.errors import ConfigError, DataError, VedetteError
+from vedette_base.manifests import write_table
 from vedette_base.media import SAMPLE_RATE
 from vedette_base.score import AUDIO_LABELS, FIREARMS
 from vedette_base.statistics import bootstrap_interval
+from vedette_base.whole_files import write_whole_text
 
 Floats = npt.NDArray[np.float32]
 TABLE, FIGURES, PREDICTIONS = "out_of_fold.csv", "folds.json", "predictions.csv"
@@ -81,7 +82,7 @@ def cross_validate(
     if missing:
         tell(f"{out / TABLE} waits for fold {', '.join(map(str, missing))}")
         return None
-    return _put_together(config, collection, folds, out)
+    return put_together(config, collection, folds, out)
 
 
 def _of_fold(config: AudioTrainConfig, number: int) -> AudioTrainConfig:
@@ -138,17 +139,25 @@ def _one_fold(
     network = build_network(config.architecture, weights=folder / checkpoint.BEST, pooling=config.pooling)
     with trainer.device.mixed_precision():
         scores = validation.clip_scores(network.to(trainer.device.place).eval())
+    write_predictions(folder, clips, scores)
+    write_whole_text(marker, done)
+
+
+def write_predictions(folder: Path, clips: Sequence[Clip], scores: Floats) -> None:
+    """Write the raw probabilities ``(clips, labels)`` of a fold's own clips."""
     rows = [
         {"path": clip.path, **dict(zip(AUDIO_LABELS, (f"{v:.6f}" for v in row), strict=True))}
         for clip, row in zip(clips, scores, strict=True)
     ]
     write_table(folder / PREDICTIONS, ("path", *AUDIO_LABELS), rows)
-    checkpoint.write_text(marker, done)
 
 
-def _put_together(
-    config: AudioTrainConfig, collection: Collection, folds: Folds, out: Path
-) -> dict[str, Any]:
+def put_together(config: AudioTrainConfig, collection: Collection, folds: Folds, out: Path) -> dict[str, Any]:
+    """Write the table of all folds' predictions, calibrated out of fold, and its figures; returns these.
+
+    Raises:
+        DataError: a clip has no prediction.
+    """
     clips = collection.clips
     raw = _read(out, config.folds, clips)
     calibrated = calibrate_out_of_fold(clips, raw, folds)
@@ -171,7 +180,7 @@ def _put_together(
     write_table(out / TABLE, columns, rows)
     figures = fold_figures(clips, raw, folds)
     figures = {"kind": config.folds_kind, "folds": config.folds} | figures
-    checkpoint.write_text(out / FIGURES, json.dumps(figures, indent=1))
+    write_whole_text(out / FIGURES, json.dumps(figures, indent=1))
     return figures
 
 

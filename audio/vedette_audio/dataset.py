@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import json
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -112,10 +113,11 @@ class SoundCache:
         spans, start = {}, 0
         with (folder / "sounds.i16.part").open("wb") as file:
             for clip in clips:
-                sound = decode(Path(root) / clip.path)
-                file.write(np.round(np.clip(sound, -1, 1) * 32767).astype(np.int16).tobytes())
-                spans[clip.path] = (start, start + sound.size)
-                start += sound.size
+                begin = start
+                for sound in decoded(Path(root) / clip.path):
+                    file.write(np.round(np.clip(sound, -1, 1) * 32767).astype(np.int16).tobytes())
+                    start += sound.size
+                spans[clip.path] = (begin, start)
         os.replace(folder / "sounds.i16.part", folder / "sounds.i16")
         index.write_text(json.dumps(spans))
         return cls(folder, spans)
@@ -125,31 +127,56 @@ class SoundCache:
         start, end = self._spans[clip.path]
         return self._samples[start:end]
 
+    def digest(self, clip: Clip) -> str:
+        """SHA-256 of a clip's samples, hexadecimal: equal for the very same sound."""
+        return hashlib.sha256(self.pcm(clip).data).hexdigest()
+
     def sound(self, clip: Clip, start: int = 0, length: int | None = None) -> Floats:
         """Samples of a clip as float32 in -1..1, from ``start``; shorter where the clip ends."""
         part = self.pcm(clip)[start : None if length is None else start + length]
         return part.astype(np.float32) / 32768.0
 
+    def blocks(self, clip: Clip, length: int = 60 * SAMPLE_RATE) -> Iterator[Floats]:
+        """The samples of a clip in blocks of ``length``: a clip of hours does not have to be in memory."""
+        for start in range(0, self.pcm(clip).size, length):
+            yield self.sound(clip, start, length)
 
-def decode(path: Path) -> Floats:
-    """A sound file at 48 kHz mono, float32. Raises DataError where it cannot be decoded."""
+
+def decode(path: Path, seconds: float | None = None) -> Floats:
+    """A sound file at 48 kHz mono, float32, or its first ``seconds``; errors as ``decoded``."""
+    parts, count = [], 0
+    for part in decoded(path):
+        parts.append(part)
+        count += part.size
+        if seconds is not None and count >= seconds * SAMPLE_RATE:
+            break
+    sound = np.concatenate(parts)
+    return sound if seconds is None else sound[: round(seconds * SAMPLE_RATE)]
+
+
+def decoded(path: Path) -> Iterator[Floats]:
+    """The same as it is decoded, in the pieces of its codec: memory does not grow with its length.
+
+    Raises:
+        DataError: it cannot be decoded, holds no sound, or samples that are not numbers.
+    """
     import av
 
-    parts = []
+    some = False
     try:
         with av.open(str(path)) as container:
             resampler = av.AudioResampler("flt", "mono", SAMPLE_RATE)
-            for frame in container.decode(audio=0):
-                parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
-            parts += [part.to_ndarray()[0] for part in resampler.resample(None)]
+            for frame in itertools.chain(container.decode(audio=0), (None,)):
+                for part in resampler.resample(frame):
+                    sound = part.to_ndarray()[0].astype(np.float32)
+                    if not np.isfinite(sound).all():
+                        raise DataError(f"{path}: holds samples that are not numbers")
+                    some = True
+                    yield sound
     except (av.FFmpegError, IndexError) as error:
         raise DataError(f"{path}: cannot be decoded: {error}") from error
-    if not parts:
+    if not some:
         raise DataError(f"{path}: holds no sound")
-    sound = np.concatenate(parts).astype(np.float32)
-    if not np.isfinite(sound).all():
-        raise DataError(f"{path}: holds samples that are not numbers")
-    return sound
 
 
 def twin_types(clips: Sequence[Clip], cache: SoundCache) -> tuple[frozenset[str], ...]:
@@ -157,7 +184,7 @@ def twin_types(clips: Sequence[Clip], cache: SoundCache) -> tuple[frozenset[str]
     names: dict[str, set[str]] = defaultdict(set)
     for clip in clips:
         if clip.types:
-            names[hashlib.sha256(cache.pcm(clip).tobytes()).hexdigest()].update(clip.types)
+            names[cache.digest(clip)].update(clip.types)
     return tuple(sorted({frozenset(found) for found in names.values() if len(found) > 1}, key=sorted))
 
 
@@ -174,11 +201,20 @@ def without_doubles(clips: Sequence[Clip], cache: SoundCache) -> tuple[Clip, ...
     seen: set[str] = set()
     kept = []
     for clip in clips:
-        digest = hashlib.sha256(cache.pcm(clip).tobytes()).hexdigest()
+        digest = cache.digest(clip)
         if digest not in seen:
             seen.add(digest)
             kept.append(clip)
     return tuple(kept)
+
+
+def distinct_sounds(
+    clips: Sequence[Clip], cache: SoundCache, *, merge_twins: bool = True
+) -> tuple[Clip, ...]:
+    """Every sound once; with ``merge_twins`` under all the firearm names that its twins go by."""
+    if merge_twins:
+        clips = share_targets(clips, twin_types(clips, cache))
+    return without_doubles(clips, cache)
 
 
 def shot_peaks(sound: Floats, *, block: int = 480) -> npt.NDArray[np.int64]:

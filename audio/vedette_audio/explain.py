@@ -11,6 +11,7 @@ Chosen by trial on 18 clips of ``val``. Blanking all but the strongest quarter c
 random 6.8, CAM 2.4, just the loudest 3.3, this one 0.9. Blanking the strongest tenth cost 0.9, 1.2, 2.6, 2.0.
 Maps with cells of 43 ms or without smoothing kept far less; by blanking, one of them did better (4.2).
 
+A second opinion has no map: maps are those of the first network, probabilities those of both.
 Maps tell where a network looked, not what it would do otherwise. So the sound is also scored with the shots
 blanked, and with all but the shots blanked.
 """
@@ -225,7 +226,7 @@ class Explainer:
         heard = min(self._config.window, sound.size / SAMPLE_RATE - start)
         log_mels = self._log_mels(sound, first)
         number = AUDIO_LABELS.index(label)
-        logits, last, fine = self._gradients.run(to_picture(log_mels)[None], number)
+        _, last, fine = self._gradients.run(to_picture(log_mels)[None], number)
         onsets = _onsets(sound, first, first + round(heard * SAMPLE_RATE))
         inside = _shot_frames(onsets, start, self._frames)
         without, only = None, None
@@ -234,7 +235,7 @@ class Explainer:
         return Look(
             start,
             heard,
-            self._probability(logits, number),
+            self._probability(log_mels, number),
             log_mels,
             _smoothed(_stretched(_hires_cam(fine), self._frames)),
             _stretched(_grad_cam(last), self._frames),
@@ -253,10 +254,12 @@ class Explainer:
     def _blanked(self, log_mels: Floats, hide: npt.NDArray[np.bool_], heard: float, number: int) -> float:
         quiet = np.quantile(log_mels[:, : frames_in(round(heard * SAMPLE_RATE))], _QUIET, axis=1)
         picture = np.where(hide, quiet[:, None].astype(np.float32), log_mels)
-        return self._probability(self._gradients.run(to_picture(picture)[None], number)[0], number)
+        return self._probability(picture, number)
 
-    def _probability(self, logits: Floats, number: int) -> float:
-        return float(calibrated(self._bundle.card, logistic(logits)[None])[0, number])
+    def _probability(self, log_mels: Floats, number: int) -> float:
+        """With the second opinion, where the bundle has one."""
+        logits = self._scorer.engine.run(to_picture(log_mels)[None, None])[0]
+        return float(calibrated(self._bundle.card, logistic(logits))[0, number])
 
 
 def explain(

@@ -24,10 +24,10 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from vedette_audio.calibrate import calibrate
-from vedette_audio.dataset import Clip, SoundCache, read_manifest, share_targets, twin_types, without_doubles
+from vedette_audio.dataset import Clip, SoundCache, distinct_sounds, read_manifest
 from vedette_audio.features import MELS, frames_in, samples_for
 from vedette_audio.network import build_network, fold_norms
-from vedette_audio.reliability import draw_reliability
+from vedette_audio.reliability import Curve, draw_reliability
 from vedette_audio.scenes import SceneMaker
 from vedette_audio.scorer import input_card
 from vedette_audio.torch_features import TorchLogMel, to_picture
@@ -72,6 +72,16 @@ class Parity:
         close = self.mean_difference <= _MEAN_DIFFERENCE
         return close and self.accuracy_loss <= _POINT and self.auroc_loss <= _POINT
 
+    def as_card(self) -> dict[str, Any]:
+        """As a card tells it, rounded."""
+        return {
+            "way": self.way,
+            "mean_difference": round(self.mean_difference, 5),
+            "largest_difference": round(self.largest_difference, 4),
+            "accuracy_loss": round(self.accuracy_loss, 4),
+            "auroc_loss": round(self.auroc_loss, 4),
+        }
+
 
 class _Data:
     """The clips an export needs: scenes to find ranges, ``val`` to prove parity and calibrate."""
@@ -79,9 +89,7 @@ class _Data:
     def __init__(self, config: AudioTrainConfig, manifest: Path, cache: Path) -> None:
         clips = read_manifest(manifest)
         self.sounds = SoundCache.open(manifest.parent, clips, cache)
-        if config.merge_twins:
-            clips = share_targets(clips, twin_types(clips, self.sounds))
-        self.clips = without_doubles(clips, self.sounds)
+        self.clips = distinct_sounds(clips, self.sounds, merge_twins=config.merge_twins)
         self.frames = frames_in(round(config.heard * SAMPLE_RATE))
         self.config = config
         self.counts = {
@@ -187,7 +195,7 @@ def measure(bundle: Bundle, validation: Validation, reference: Floats, way: Way)
 
 
 @contextmanager
-def _converters_may_be_old() -> Iterator[None]:
+def converters_may_be_old() -> Iterator[None]:
     """OpenVINO, NNCF and the ONNX exporter trace with torch.jit, which torch 2.11 calls deprecated; what it
     recommends instead needs onnxscript, for the same files."""
     with warnings.catch_warnings():
@@ -198,7 +206,7 @@ def _converters_may_be_old() -> Iterator[None]:
 def write_onnx(network: nn.Module, shape: tuple[int, ...], path: Path) -> None:
     """An ONNX file of ``network`` (float32, any batch; logits)."""
     batch = {0: "batch"}
-    with _converters_may_be_old():
+    with converters_may_be_old():
         torch.onnx.export(
             network, (torch.zeros(shape),), str(path), input_names=["picture"], output_names=["logits"],
             dynamic_axes={"picture": batch, "logits": batch}, dynamo=False,
@@ -215,7 +223,7 @@ def _convert(
 ) -> Bundle:
     import openvino
 
-    with _converters_may_be_old():
+    with converters_may_be_old():
         example = torch.zeros(shape)
         model: Any = openvino.convert_model(network, example_input=example, input=[(-1, *shape[1:])])
         if way == "int8_weights":
@@ -246,23 +254,21 @@ def _finish(
     """Calibrate what runs (the engine, not the network), keep a probe, and put the bundle in its place."""
     engine = open_engine(bundle)
     found = calibrate(validation, lambda batch: logistic(engine.run(batch)[0]).astype(np.float32))
-    if found.curves:
-        draw_reliability(out.with_name(f"{out.name}-reliability.png"), found.curves, title=_CURVES)
+    draw_curves(out, found.curves)
     card = bundle.card.model_copy(
         update={
             "calibration": found.maps,
             "thresholds": found.thresholds,
-            "parity": {
-                "way": parity.way,
-                "mean_difference": round(parity.mean_difference, 5),
-                "largest_difference": round(parity.largest_difference, 4),
-                "accuracy_loss": round(parity.accuracy_loss, 4),
-                "auroc_loss": round(parity.auroc_loss, 4),
-                "probe": make_probe(engine, shape, low=-2.0, high=3.0),
-            },
+            "parity": parity.as_card() | {"probe": make_probe(engine, shape, low=-2.0, high=3.0)},
         }
     )
     return write_bundle(out, card, {name: bundle.folder / name for name in (MODEL, WEIGHTS)})
+
+
+def draw_curves(out: Path, curves: Sequence[Curve]) -> None:
+    """Draw a calibration beside the bundle ``out``, if there is one to draw."""
+    if curves:
+        draw_reliability(out.with_name(f"{out.name}-reliability.png"), curves, title=_CURVES)
 
 
 _FILES = ("teacher", "weights", "predecessor")

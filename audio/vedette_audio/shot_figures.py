@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from vedette_audio import mixtures as recipe
-from vedette_audio.dataset import SoundCache, read_manifest, share_targets, twin_types, without_doubles
+from vedette_audio.dataset import SoundCache, distinct_sounds, read_manifest
 from vedette_audio.mixtures import Mixture
 from vedette_audio.scorer import AudioScorer
 from vedette_base.bundle import Bundle
@@ -151,7 +151,7 @@ def mixtures_of(manifest_path: str | Path, cache: str | Path, part: str) -> Iter
     manifest = Path(manifest_path)
     clips = read_manifest(manifest)
     sounds = SoundCache.open(manifest.parent, clips, cache)
-    clips = without_doubles(share_targets(clips, twin_types(clips, sounds)), sounds)
+    clips = distinct_sounds(clips, sounds)
     chosen = [clip for clip in clips if clip.split == ("train" if part == "train" else "val")]
     if part == "test":
         third = thirds([clip.group for clip in chosen])

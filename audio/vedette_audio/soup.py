@@ -28,6 +28,7 @@ from vedette_audio.validation import Validation
 from vedette_base.config import AudioTrainConfig
 from vedette_base.errors import ConfigError, DataError, OutputError
 from vedette_base.media import SAMPLE_RATE
+from vedette_base.whole_files import write_whole_text
 
 _SHAPE = ("architecture", "pooling", "inference_chunk", "chunk")
 _NOWHERE = -1.0  # below every score
@@ -89,9 +90,9 @@ def make_soup(
     out.mkdir(parents=True, exist_ok=True)
     names = [part.name for part in chosen]
     note = {"architecture": config.architecture, "epoch": 0, "soup": names, **figures}
-    checkpoint.write_text(out / checkpoint.CONFIG, chosen[0].config.model_dump_json(indent=1))
+    write_whole_text(out / checkpoint.CONFIG, chosen[0].config.model_dump_json(indent=1))
     line = {"epoch": 0, "step": 0, "soup": names, "val": {k: round(v, 4) for k, v in figures.items()}}
-    checkpoint.write_text(out / LOG, json.dumps(line) + "\n")
+    write_whole_text(out / LOG, json.dumps(line) + "\n")
     checkpoint.save_best(out, mean_weights([part.weights for part in chosen]), note)
     return note
 

@@ -14,6 +14,8 @@ import pickle
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -181,6 +183,14 @@ class _LogMel(nn.Module):
         return ((torch.matmul(self.banks, power) + 1e-5).log().unsqueeze(1) + 4.5) / 5.0
 
 
+def band_hertz() -> npt.NDArray[np.float64]:
+    """Centre of each band of the tagger's pictures, Hz, ``(128,)``."""
+    banks, _ = get_mel_banks(_MELS, _FFT, SAMPLE_RATE, _MEL_LOW, _MEL_HIGH, 100.0, -500.0, 1.0)
+    weights = np.asarray(banks.numpy(), np.float64)
+    bins = np.arange(weights.shape[1]) * SAMPLE_RATE / _FFT
+    return np.asarray((weights @ bins) / np.maximum(weights.sum(axis=1), 1e-9), np.float64)
+
+
 def parts(teacher: Teacher | None = None) -> tuple[nn.Module, nn.Module]:
     """Copies of a teacher's front end and trunk (batch, 384, bands, frames), to be trained further.
 
@@ -247,6 +257,17 @@ class Teacher:
             picture = self._front_end(samples_32k.to(self._device, torch.float32))
             logits, embedding = self._network(picture)
         return logits, embedding
+
+    def picture(self, samples_32k: Tensor) -> Tensor:
+        """The log-mel picture (batch, 1, 128, frames) that the network sees; see ``outputs``."""
+        with torch.inference_mode():
+            made: Tensor = self._front_end(samples_32k.to(self._device, torch.float32))
+        return made
+
+    def classes_of(self, embedding: Tensor) -> Tensor:
+        """Class logits (batch, 527) of embeddings, with gradients for them."""
+        found: Tensor = self._network.classifier[2:](embedding)
+        return found
 
     def logits(self, samples_32k: Tensor) -> Tensor:
         """Class logits (batch, 527); see ``outputs``."""

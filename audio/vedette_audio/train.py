@@ -26,6 +26,7 @@ from vedette_audio.validation import Validation
 from vedette_base.config import AudioTrainConfig
 from vedette_base.errors import VedetteError
 from vedette_base.media import SAMPLE_RATE
+from vedette_base.whole_files import write_whole_text
 
 Log = Callable[[dict[str, Any]], None]
 OnStep = Callable[[float, int, float], None]
@@ -76,7 +77,7 @@ class Trainer:
             self.learner.restore(checkpoint.load_last(self.out, self.config, self.data.identity))
         weights = sum(value.nbytes for value in self.learner.average.values())
         checkpoint.need_room(self.out, 4 * weights, weights)  # network, average, two moments
-        checkpoint.write_text(self.out / checkpoint.CONFIG, self.config.model_dump_json(indent=1))
+        write_whole_text(self.out / checkpoint.CONFIG, self.config.model_dump_json(indent=1))
         journal = Journal(self.out, step=self.learner.progress.step, tensorboard=self.config.tensorboard)
         with self.device.same_every_time():
             while not self._done():

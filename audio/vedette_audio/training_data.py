@@ -13,6 +13,7 @@ from vedette_audio.prepare.manifest import read_entries
 from vedette_base.config import AudioTrainConfig
 from vedette_base.errors import DataError, OutputError, VedetteError
 from vedette_base.score import FIREARMS
+from vedette_base.splits import joined
 
 _SIDES = ("train", "val")
 Tell = Callable[[str], None]
@@ -132,19 +133,9 @@ def stratum(clip: Clip) -> str:
 
 
 def _recordings(clips: Sequence[Clip], sounds: SoundCache) -> dict[str, str]:
-    parent = {clip.group: clip.group for clip in clips}
-
-    def root(group: str) -> str:
-        while parent[group] != group:
-            group = parent[group]
-        return group
-
-    first: dict[bytes, str] = {}
-    for clip in clips:
-        digest = hashlib.sha256(sounds.pcm(clip).tobytes()).digest()
-        one, other = sorted((root(first.setdefault(digest, clip.group)), root(clip.group)))
-        parent[other] = one
-    return {group: root(group) for group in parent}
+    first: dict[str, str] = {}
+    same = [(first.setdefault(sounds.digest(clip), clip.group), clip.group) for clip in clips]
+    return joined((clip.group for clip in clips), same)
 
 
 def _alone(clips: Sequence[Clip], recordings: dict[str, str]) -> list[str]:

@@ -21,7 +21,7 @@ from vedette_base.score import FIREARMS
 
 Floats = npt.NDArray[np.float32]
 _BATCH = 16
-_EDGE = SAMPLE_RATE // 10  # a shot in the last 0.1 s of a window is not heard well enough to count
+EDGE = SAMPLE_RATE // 10  # a shot in the last 0.1 s of a window is not heard well enough to count
 _STEP = 2 * SAMPLE_RATE  # windows of a clip do not overlap here: half the time, the same order of models
 _KEPT = 2**29  # bytes of pictures that stay in memory; more are made anew for each measurement
 
@@ -43,11 +43,10 @@ class Validation:
         owners: list[int] = []
         held: list[bool] = []
         for index, clip in enumerate(self.clips):
-            whole = cache.sound(clip)
-            peaks = shot_peaks(whole) if clip.shot else np.empty(0, np.int64)
-            for first, _ in windows(whole, self._length, self._step):
+            peaks = shot_peaks(cache.sound(clip)) if clip.shot else np.empty(0, np.int64)
+            for first in starts(cache.pcm(clip).size, self._step):
                 owners.append(index)
-                held.append(bool(((peaks >= first) & (peaks < first + self._length - _EDGE)).any()))
+                held.append(bool(((peaks >= first) & (peaks < first + self._length - EDGE)).any()))
         self.owners = np.array(owners, np.int64)
         """Index into ``clips`` of each window."""
         self.holds_shot = np.array(held, bool)
@@ -101,7 +100,9 @@ class Validation:
         line = PoorLine() if poor else None
         batch: list[npt.NDArray[np.float16]] = []
         for clip in self.clips:
-            for _, sound in windows(self._cache.sound(clip), self._length, self._step):
+            for first in starts(self._cache.pcm(clip).size, self._step):
+                sound = self._cache.sound(clip, first, self._length)
+                sound = np.pad(sound, (0, self._length - sound.size))
                 heard = line(sound) if line else sound
                 batch.append(self._picture(heard))
                 if len(batch) == _BATCH:
@@ -134,8 +135,13 @@ class PoorLine:
 
 def windows(sound: Floats, length: int, step: int = _STEP) -> list[tuple[int, Floats]]:
     """Windows of ``length`` samples with their first sample; the last is padded, or left out when short."""
-    starts = [s for s in range(0, max(1, sound.size), step) if s == 0 or sound.size - s >= step // 2]
-    return [(s, np.pad(part, (0, length - part.size))) for s in starts for part in (sound[s : s + length],)]
+    parts = [(start, sound[start : start + length]) for start in starts(sound.size, step)]
+    return [(start, np.pad(part, (0, length - part.size))) for start, part in parts]
+
+
+def starts(size: int, step: int = _STEP) -> list[int]:
+    """First samples of the windows of a sound of ``size`` samples; less than half a step is no window."""
+    return [start for start in range(0, max(1, size), step) if start == 0 or size - start >= step // 2]
 
 
 def clip_figures(clips: Sequence[Clip], scores: Floats) -> dict[str, float]:

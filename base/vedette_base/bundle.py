@@ -25,6 +25,26 @@ CARD, MODEL, WEIGHTS = "card.json", "model.xml", "model.bin"
 Precision = Literal["int8", "bf16", "fp16", "fp32"]
 
 
+class Second(BaseModel):
+    """A second opinion: another network on the same input, whose outputs are blended with the first's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field(pattern=r"^[\w-]+\.xml$")
+    """Its IR, a file of the bundle; the weights lie beside it (``.bin``)."""
+    architecture: str
+    precision: Precision
+    shares: dict[str, float]
+    """For each label the weight, 0..1, of this network's output in the blend; the first has the rest."""
+    parity: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def weights(self) -> str:
+        """File name of its weights."""
+        return self.model.removesuffix(".xml") + ".bin"
+
+
 class Card(BaseModel):
     """What a bundle says of itself. Unknown fields are refused."""
 
@@ -51,6 +71,8 @@ class Card(BaseModel):
     licence: str
     files: dict[str, str] = Field(default_factory=dict)
     """File name to SHA-256."""
+    second: Second | None = None
+    """A second opinion, if there is one; ``calibration`` and ``thresholds`` are those of the blend."""
 
     @model_validator(mode="after")
     def _names_fit(self) -> Card:
@@ -59,6 +81,11 @@ class Card(BaseModel):
         for field in ("thresholds", "calibration"):
             if stray := sorted(set(getattr(self, field)) - set(self.labels)):
                 raise ValueError(f"{field} names {', '.join(stray)}, which is not among the labels")
+        if self.second is not None:
+            if set(self.second.shares) != set(self.labels):
+                raise ValueError("second.shares must name each label")
+            if not all(0 <= share <= 1 for share in self.second.shares.values()):
+                raise ValueError("second.shares must be within 0..1")
         if odd := [name for name in self.files if Path(name).name != name or name in ("", ".", "..", CARD)]:
             raise ValueError(f"files must be plain names, got {odd[0]!r}")
         return self
@@ -70,16 +97,29 @@ class Bundle:
 
     folder: Path
     card: Card
+    file: str = MODEL
 
     @property
     def model(self) -> Path:
         """The network, OpenVINO IR; its weights lie beside it."""
-        return self.folder / MODEL
+        return self.folder / self.file
+
+    @property
+    def second(self) -> Bundle | None:
+        """The network of the second opinion, as a bundle in the same folder; None without."""
+        second = self.card.second
+        if second is None:
+            return None
+        named = {"architecture": second.architecture, "precision": second.precision, "second": None}
+        return Bundle(self.folder, self.card.model_copy(update=named), second.model)
 
     @property
     def identity(self) -> str:
         """Name, version and the start of the weights' hash: goes into reports and event ids."""
-        return f"{self.card.name} {self.card.version} ({self.card.files[WEIGHTS][:12]})"
+        digest, second = self.card.files[WEIGHTS], self.card.second
+        if second is not None:
+            digest = hashlib.sha256((digest + self.card.files[second.weights]).encode()).hexdigest()
+        return f"{self.card.name} {self.card.version} ({digest[:12]})"
 
 
 def resource(name: str) -> Path:
@@ -118,7 +158,8 @@ def load_bundle(name_or_folder: str | Path) -> Bundle:
     """
     folder = _find(name_or_folder)
     card = _read_card(folder)
-    for name in (MODEL, WEIGHTS):
+    second = (card.second.model, card.second.weights) if card.second else ()
+    for name in (MODEL, WEIGHTS, *second):
         if name not in card.files:
             raise BundleError(f"{folder / CARD} names no {name}", hint=_HINT)
     for name, expected in card.files.items():

@@ -75,6 +75,10 @@ def open_engine(
     """
     if threads is not None and threads < 1:
         raise InputError(f"threads must be at least 1, got {threads}")
+    if (second := bundle.second) is not None:
+        given: Any = {"shape": shape, "backend": backend, "network": network, "threads": threads}
+        first = Bundle(bundle.folder, bundle.card.model_copy(update={"second": None}), bundle.file)
+        return BlendedEngine(bundle, open_engine(first, **given), open_engine(second, **given))
     if backend == "auto":
         backend = "torch" if network is not None and has_cuda() else "openvino"
     if backend == "openvino":
@@ -84,6 +88,22 @@ def open_engine(
             raise InputError("the torch backend needs network=, which builds the network of a card")
         return TorchEngine(bundle, network, threads=threads)
     raise InputError(f"backend must be auto, openvino or torch, got {backend!r}")
+
+
+class BlendedEngine:
+    """Two networks on one input; each output is the weighted mean of both, as the card's ``second`` says."""
+
+    def __init__(self, bundle: Bundle, first: Engine, second: Engine) -> None:
+        assert bundle.card.second is not None
+        shares = bundle.card.second.shares
+        self._shares = np.array([shares[label] for label in bundle.card.labels], np.float32)
+        self._first, self._second = first, second
+        self.description = f"{first.description}, with a second opinion"
+
+    def run(self, batch: Batch) -> tuple[Batch, ...]:
+        """See ``Engine.run``; one output, ``(n, labels)``."""
+        first, second = self._first.run(batch)[0], self._second.run(batch)[0]
+        return (first + self._shares * (second - first),)
 
 
 class OpenVinoEngine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vedette_audio.classify import GunshotClassifier
-from vedette_audio.dataset import Clip, SoundCache, read_manifest, share_targets, twin_types, without_doubles
+from vedette_audio.dataset import Clip, SoundCache, distinct_sounds, read_manifest
 from vedette_base.errors import DataError, OutputError
-from vedette_base.media import SAMPLE_RATE
+from vedette_base.media import SAMPLE_RATE, AudioBlock
 from vedette_base.score import AUDIO_LABELS, FIREARMS
 from vedette_base.statistics import TEST, thirds
 
@@ -97,10 +96,10 @@ class Sounds:
         clips = read_manifest(manifest)
         sounds = SoundCache.open(Path(manifest).parent, clips, cache)
         names: dict[str, set[str]] = defaultdict(set)
-        digests = {clip.path: hashlib.sha256(sounds.pcm(clip).tobytes()).hexdigest() for clip in clips}
+        digests = {clip.path: sounds.digest(clip) for clip in clips}
         for clip in clips:
             names[digests[clip.path]].add(clip.fine)
-        distinct = without_doubles(share_targets(clips, twin_types(clips, sounds)), sounds)
+        distinct = distinct_sounds(clips, sounds)
         return cls(distinct, tuple(tuple(sorted(names[digests[clip.path]])) for clip in distinct), sounds)
 
     def seconds(self) -> Floats:
@@ -125,10 +124,17 @@ def listen(sounds: Sounds, classifier: GunshotClassifier, tell: Tell = lambda do
     rows = []
     for done, clip in enumerate(sounds.clips):
         tell(done, len(sounds.clips))
-        heard = classifier.classify(sounds.cache.sound(clip), SAMPLE_RATE)
+        heard = classifier.hear(_blocks(sounds.cache, clip))
         rows.append([*(heard.types[name] for name in FIREARMS), heard.gunshot])
     table = np.array(rows, np.float64).reshape(-1, len(AUDIO_LABELS))
     return Scored(sounds.clips, sounds.names, table, sounds.seconds())
+
+
+def _blocks(cache: SoundCache, clip: Clip) -> Iterator[AudioBlock]:
+    time = 0.0
+    for samples in cache.blocks(clip):
+        yield AudioBlock(time, samples)
+        time += samples.size / SAMPLE_RATE
 
 
 def read_table(path: str | Path, sounds: Sounds) -> Scored:

@@ -7,25 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vedette_base.bundle import Bundle, Card, load_bundle
-from vedette_base.config import VisionConfig
+from tests.fakes import picture_card
+from vedette_base.bundle import Bundle, load_bundle
+from vedette_base.config import VerifierConfig, VisionConfig
 from vedette_base.errors import BundleError, InputError
-from vedette_vision import detector as detector_module
-from vedette_vision.boxes import Letterbox
-from vedette_vision.detector import ImageFrame, Look, WeaponDetector, input_size, people_worth_it
+from vedette_vision.detector import ImageFrame, WeaponDetector, input_size, people_worth_it
 from vedette_vision.fakes import COLOURS, PaintedEngine
 from vedette_vision.labels import OUTPUTS
 
 
 def detector(engine: PaintedEngine, config: VisionConfig | None = None, **changes: object) -> WeaponDetector:
-    plain = {
-        "name": "painted",
-        "task": "vision",
-        "version": "1",
-        "architecture": "painted",
-        "labels": OUTPUTS,
-    }
-    card = Card.model_validate(plain | {"licence": "none"} | changes)
+    card = picture_card(**changes)
+    config = (config or VisionConfig()).model_copy(update={"verifier": VerifierConfig(model=None)})
     return WeaponDetector(Bundle(Path("painted"), card), config, engines=lambda size: engine)
 
 
@@ -131,26 +124,22 @@ def test_the_shipped_detector_runs_on_any_picture() -> None:
     assert "OpenVINO" in shipped.description
 
 
-def test_a_closer_look_outweighs_the_first_one_at_small_things() -> None:
-    first = Look(
-        np.array([[40, 40, 50, 50], [200, 200, 210, 210], [20, 20, 100, 100], [20, 20, 90, 100]], np.float32),
-        np.array([0.8, 0.8, 0.8, 0.9], np.float32),
-        np.array([3, 3, 1, 4]),
-    )
-    faded = detector_module._faded(first, [(20, 20, 100, 100)], 0.5)
-    assert faded.scores.tolist() == pytest.approx([0.4, 0.8, 0.8, 0.9]), "outside, large, person: as before"
+def test_a_still_with_small_people_is_also_looked_at_enlarged_and_every_look_is_mirrored() -> None:
+    engine = PaintedEngine()
+    detector(engine).detect(painted((416, 312), ("person", 100, 100, 30, 80), ("pistol", 300, 200, 12, 8)))
+    sides = [shape[2] for shape in engine.shapes]
+    assert sides == [512, 512, 864, 864, 416, 416], "first, enlarged and closer, plain and mirrored"
+    engine.shapes.clear()
+    plain = VisionConfig.model_validate({"closer_look": {"mirror": False, "whole": 0.0}})
+    detector(engine, plain).detect(painted((416, 312), ("person", 100, 100, 30, 80)))
+    assert [shape[2] for shape in engine.shapes] == [512, 416]
+    engine.shapes.clear()
+    detector(engine).detect(painted((416, 312), ("pistol", 300, 200, 12, 8)))
+    assert [shape[2] for shape in engine.shapes] == [512, 512], "nobody is small"
 
 
-def test_tiny_boxes_are_thinned_more_than_large_ones() -> None:
-    """Two pairs of boxes with IoU 0.43."""
-    boxes = [[0, 0, 10, 10], [4, 0, 14, 10], [100, 100, 200, 200], [140, 100, 240, 200]]
-    look = Look(np.array(boxes, np.float32), np.array([0.5, 0.6, 0.7, 0.8], np.float32), np.full(4, 3))
-    thinned = detector_module._thinned(look, small=50.0, limit=0.3)
-    assert thinned.scores.tolist() == pytest.approx([0.8, 0.7, 0.6])
-
-
-def test_a_mirrored_cut_out_finds_its_boxes_where_they_are() -> None:
-    fit = Letterbox.fit((40, 80), (320, 320))
-    there = Look(np.array([[2, 10, 8, 20]], np.float32), np.ones(1, np.float32), np.array([3]))
-    mirrored = Look(np.array([[32, 10, 38, 20]], np.float32), there.scores, there.classes)
-    assert detector_module._mirrored(mirrored, fit).boxes == pytest.approx(there.boxes)
+def test_people_are_kept_by_the_closer_look() -> None:
+    own = detector(PaintedEngine())
+    frame = ImageFrame(painted((416, 312), ("person", 100, 100, 30, 80), ("pistol", 110, 130, 8, 6)))
+    look = own.look_twice(frame)
+    assert sorted(OUTPUTS[kind] for kind in look.classes) == ["person", "pistol"]

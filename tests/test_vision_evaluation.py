@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.commands import Command
-from tests.picture_sources import scene, write_picture
+from tests.picture_sources import scene
+from tests.pictures import Shown, write_manifest
 from vedette import evaluating_vision
 from vedette_base.bundle import load_bundle
 from vedette_vision.detector import WeaponDetector
@@ -19,7 +20,7 @@ from vedette_vision.fakes import COLOURS, PaintedEngine
 
 def write_data(root: Path) -> None:
     """Three armed pictures, an empty one, a knife, and one that is in train too (its mirror image)."""
-    lines = []
+    shown = []
     for number, (subset, label) in enumerate(
         [("us_cam1", "pistol"), ("us_cam1", ""), ("us_cam1", "pistol"), ("granada_armas", "pistol"),
          ("knife", "knife"), ("knife", "")]
@@ -27,17 +28,14 @@ def write_data(root: Path) -> None:
         image = np.asarray(scene(number, size=(320, 240)) // 4 + 90, np.uint8)
         if label:
             image[60:120, 100:200] = COLOURS[label]
-        write_picture(root / f"val/{number}.png", image)
-        boxes = [[label, 150 / 320, 90 / 240, 100 / 320, 60 / 240]] if label else []
-        entry = {"file": f"val/{number}.png", "subset": f"val/{subset}", "group": f"{number}", "boxes": boxes}
-        lines.append(entry)
-    write_picture(root / "train/5.png", np.ascontiguousarray(image[:, ::-1]))
-    lines.append({"file": "train/5.png", "subset": "train/knife", "group": "other", "boxes": []})
-    (root / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        boxes = [(label, 150 / 320, 90 / 240, 100 / 320, 60 / 240)] if label else []
+        shown.append(Shown(f"val/{number}.png", subset, image, boxes))
+    mirrored = np.ascontiguousarray(image[:, ::-1])
+    write_manifest(root, [*shown, Shown("train/5.png", "knife", mirrored, group="other")])
 
 
 @pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+def vedette(vedette: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """The model called ``poor`` is blind to knives; every other one sees what is painted."""
     write_data(tmp_path / "data")
 
@@ -46,7 +44,7 @@ def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
         return WeaponDetector(load_bundle("vision"), engines=lambda size: engine), model
 
     monkeypatch.setattr(evaluating_vision, "_open", opened)
-    return Command(tmp_path, capfd, monkeypatch)
+    return vedette
 
 
 def test_tables_go_to_stdout_and_the_page_to_its_folder(vedette: Command, tmp_path: Path) -> None:

@@ -8,13 +8,17 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from tests.pictures import RED_SQUARE, Shown, red_square, write_manifest
+from vedette.cli import app
+from vedette_base.bundle import load_bundle
 from vedette_base.errors import DataError, ParityError
 from vedette_base.export import to_openvino
 from vedette_base.weights import weights_of
 from vedette_vision.calibrate import BASE_RATE, fit_maps, weapon_free
 from vedette_vision.dataset import Picture
-from vedette_vision.detector import Look
+from vedette_vision.detector import Look, WeaponDetector
 from vedette_vision.evaluate import report
 from vedette_vision.export import Parity
 from vedette_vision.fakes import COLOURS, PaintedEngine
@@ -63,6 +67,13 @@ def test_all_weapons_share_one_map() -> None:
 def test_a_class_without_pictures_cannot_be_calibrated() -> None:
     with pytest.raises(DataError, match="cannot calibrate no_weapon: 0 pictures show it"):
         fit_maps([shown("knife")] * 4, [look(knife=0.5)] * 4, [look(knife=0.1)] * 4)
+
+
+def test_a_network_that_finds_nothing_yet_is_told_to_train_longer() -> None:
+    pictures, looks, empty = examples()
+    with pytest.raises(DataError, match="of 120 pictures that show it 0 score") as caught:
+        fit_maps(pictures, [look(knife=0.01)] * len(looks), empty)
+    assert "train longer" in caught.value.hint
 
 
 def test_the_part_of_a_picture_without_weapons_is_its_largest_strip(tmp_path: Path) -> None:
@@ -164,3 +175,33 @@ def network_like() -> torch.nn.Module:
     from vedette_vision.network import build
 
     return build()
+
+
+def test_recalibrating_changes_the_card_and_leaves_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it looks at is real; what the shipped network would find on painted squares is made up."""
+    rng = np.random.default_rng(0)
+    labels = ("knife", "long_gun", "no_weapon", "pistol")
+    pictures = [
+        Shown(f"val/images/{i}.png", "squares", red_square(rng), [(labels[i % 4], *RED_SQUARE)])
+        for i in range(48)
+    ]
+    write_manifest(tmp_path / "data", pictures)
+
+    def look_at(detector: WeaponDetector, pictures: list[Picture]) -> list[Look]:
+        shown = [labels[[p.shows(name) for name in labels].index(True)] for p in pictures]
+        return [look(**{name: 0.5 + 0.005 * i}) for i, name in enumerate(shown)]
+
+    empty = [look(**dict.fromkeys(labels, 0.1))]
+    monkeypatch.setattr("vedette_vision.export.look_at", look_at)
+    monkeypatch.setattr("vedette_vision.export.calibrate", lambda d, p, looks: fit_maps(p, looks, empty * 20))
+    before = load_bundle("vision")
+    arguments = ["export", "recalibrate", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, [*arguments, "--version", "9"])
+    assert result.exit_code == 0, result.output
+    after = load_bundle(tmp_path / "out")
+    assert after.card.version == "9"
+    assert after.card.files == before.card.files
+    assert after.card.calibration["pistol"] != before.card.calibration["pistol"]
+    assert after.card.metrics["val"]["pictures"] == 48

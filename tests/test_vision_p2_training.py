@@ -6,12 +6,12 @@ import json
 import re
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+from tests.pictures import FEW, RED_SQUARE, Shown, red_square, write_manifest
 from vedette.cli import app
 from vedette_base.config import VisionConfig, VisionTrainConfig
 from vedette_base.errors import BundleError, DataError, InputError
@@ -21,37 +21,27 @@ from vedette_vision.network import build
 from vedette_vision.run_model import CheckpointEngine, open_model
 from vedette_vision.train import load_checkpoint, train
 
-FEW = {
-    "weights": "none", "steps": 2, "batch": 2, "image_size": 64, "norm_batches": 1, "epoch_steps": 1,
-    "save_steps": 100, "log_steps": 1, "val_every": 1, "warmup_steps": 1, "bf16": False, "mosaic": 0.5,
-}  # fmt: skip
+SHORT = {**FEW, "weights": "none", "epoch_steps": 1, "mosaic": 0.5}
 SMALL = VisionConfig.model_validate({"still_size": 64, "closer_look": {"size": 64}})
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four pictures of a red square and its open, ignored and certain labels."""
-    root = tmp_path_factory.mktemp("data") / "vision"
-    lines = []
-    rng = np.random.default_rng(0)
+    rng, ignored = np.random.default_rng(0), ("ignore", 0.1, 0.1, 0.1, 0.1)
+    shown = []
     for number, label in enumerate(["pistol", "gun", "pistol", "weapon"]):
-        split = "val" if number == 2 else "train"
-        image = rng.integers(80, 120, (60, 80, 3)).astype(np.uint8)
-        image[20:40, 30:60] = (0, 0, 255)
-        file = f"{split}/images/{number}.jpg"
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(root / file), image)
-        boxes = [[label, 45 / 80, 0.5, 30 / 80, 1 / 3], ["ignore", 0.1, 0.1, 0.1, 0.1]]
-        lines.append({"file": file, "subset": f"{split}/granada_armas", "group": str(number), "boxes": boxes})
-    (root / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return root
+        file = f"{'val' if number == 2 else 'train'}/images/{number}.jpg"
+        boxes = [(label, *RED_SQUARE), ignored]
+        shown.append(Shown(file, "granada_armas", red_square(rng), boxes))
+    return write_manifest(tmp_path_factory.mktemp("data") / "vision", shown)
 
 
 @pytest.mark.parametrize("architecture", ["yolo12n-p2", "yolo26n-p2"])
 def test_a_family_trains_and_is_judged_from_its_run(
     pictures: Path, tmp_path: Path, architecture: str
 ) -> None:
-    config = VisionTrainConfig.model_validate(FEW | {"architecture": architecture})
+    config = VisionTrainConfig.model_validate(SHORT | {"architecture": architecture})
     result = train(pictures, config, tmp_path)
     assert result.steps == 2
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
@@ -67,7 +57,7 @@ def test_faster_rcnn_goes_through_both_commands_and_its_export_is_refused(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = tmp_path / "rcnn.yaml"
-    recipe.write_text(yaml.safe_dump({"train": FEW | {"architecture": "fasterrcnn_resnet50", "steps": 1}}))
+    recipe.write_text(yaml.safe_dump({"train": SHORT | {"architecture": "fasterrcnn_resnet50", "steps": 1}}))
     runner, run = CliRunner(), tmp_path / "run"
     trained = runner.invoke(
         app, ["train", "vision", str(pictures), "--run", str(run), "--config", str(recipe)]
@@ -86,7 +76,7 @@ def test_faster_rcnn_goes_through_both_commands_and_its_export_is_refused(
 
 def test_a_resumed_training_goes_on_with_the_schedule_of_its_loss(pictures: Path, tmp_path: Path) -> None:
     config = VisionTrainConfig.model_validate(
-        FEW | {"architecture": "yolov3-tiny", "loss": {"area_weight": 0.8, "centre": 1.0}}
+        SHORT | {"architecture": "yolov3-tiny", "loss": {"area_weight": 0.8, "centre": 1.0}}
     )
     train(pictures, config, tmp_path / "whole")
     train(pictures, config, tmp_path / "broken", stop_after=1)
@@ -100,7 +90,7 @@ def test_a_run_of_one_architecture_starts_another(
     pictures: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    few = FEW | {"steps": 1, "epoch_steps": 100}
+    few = SHORT | {"steps": 1, "epoch_steps": 100}
     train(pictures, VisionTrainConfig.model_validate(few | {"architecture": "yolo11n"}), tmp_path / "plain")
     start = {"architecture": "yolo11n-p2", "weights": str(tmp_path / "plain" / "best.ckpt")}
     train(pictures, VisionTrainConfig.model_validate(few | start), tmp_path / "p2")
@@ -111,7 +101,7 @@ def test_a_run_of_one_architecture_starts_another(
 def test_no_cap_on_the_gradient_and_no_start_weights(pictures: Path, tmp_path: Path) -> None:
     """Nobody says where people are, so nothing is taught about them."""
     config = VisionTrainConfig.model_validate(
-        FEW | {"architecture": "yolov3-tiny", "clip_norm": 0.0, "steps": 1}
+        SHORT | {"architecture": "yolov3-tiny", "clip_norm": 0.0, "steps": 1}
     )
     assert train(pictures, config, tmp_path).steps == 1
     assert not (tmp_path / "people.json").exists()

@@ -8,33 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vedette_base.bundle import Bundle, Card
+from tests.fakes import picture_card
+from vedette_base.bundle import Bundle
 from vedette_base.calibration import PlattMap
-from vedette_base.config import VisionConfig
+from vedette_base.config import VerifierConfig, VisionConfig
 from vedette_base.media import AudioBlock, Progress
 from vedette_base.score import VISION_LABELS, ScoreBlock, Segment
 from vedette_vision.detector import ImageFrame, WeaponDetector
 from vedette_vision.fakes import COLOURS, PaintedEngine
-from vedette_vision.labels import OUTPUTS
 from vedette_vision.scorer import VisionScorer
 
 STREET = np.random.default_rng(1).integers(60, 120, (360, 640, 1)).astype(np.uint8).repeat(3, axis=2)
 
 
-def card(**changes: object) -> Card:
-    plain = {
-        "name": "painted",
-        "task": "vision",
-        "version": "1",
-        "architecture": "painted",
-        "labels": OUTPUTS,
-    }
-    return Card.model_validate(plain | {"licence": "none"} | changes)
-
-
 def scorer(engine: PaintedEngine, config: VisionConfig | None = None, **changes: object) -> VisionScorer:
-    config = config or VisionConfig()
-    bundle = Bundle(Path("painted"), card(**changes))
+    config = (config or VisionConfig()).model_copy(update={"verifier": VerifierConfig(model=None)})
+    bundle = Bundle(Path("painted"), picture_card(**changes))
     return VisionScorer(bundle, config, detector=WeaponDetector(bundle, config, engines=lambda size: engine))
 
 

@@ -5,53 +5,44 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 
+from tests.pictures import RED_SQUARE, Shown, few, red_square, write_manifest, write_weights
 from vedette_base.config import VisionTrainConfig
 from vedette_base.errors import DataError
 from vedette_vision.augment import Sampler
 from vedette_vision.dataset import LABEL_IDS, Picture, data_hash, load_pictures, with_people
 from vedette_vision.labels import OUTPUTS
-from vedette_vision.network import build, folded, identity_norms, load_folded, reinsert_norms
+from vedette_vision.network import (
+    build,
+    folded,
+    identity_norms,
+    load_folded,
+    reinsert_norms,
+    start_weights,
+)
 from vedette_vision.train import load_checkpoint, train
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight pictures of a red square, a start checkpoint, and the COCO model's view of no people."""
-    root = tmp_path_factory.mktemp("data") / "vision"
-    lines = []
-    rng = np.random.default_rng(0)
-    for number in range(8):
-        split = "train" if number < 6 else "val"
-        image = rng.integers(80, 120, (60, 80, 3)).astype(np.uint8)
-        image[20:40, 30:60] = (0, 0, 255)
-        file = f"{split}/images/{number}.jpg"
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(root / file), image)
-        box = ["pistol", 45 / 80, 0.5, 30 / 80, 1 / 3]
-        lines.append(
-            json.dumps(
-                {"file": file, "subset": f"{split}/granada_armas", "group": str(number), "boxes": [box]}
-            )
-        )
-    (root / "manifest.jsonl").write_text("\n".join(lines) + "\n")
-    torch.manual_seed(0)
-    state = {k: v.numpy() for k, v in folded(build(classes=80)).state_dict().items()}
-    np.savez(root.parent / "start.npz", **state)
-    return root
+    root, rng = tmp_path_factory.mktemp("data") / "vision", np.random.default_rng(0)
+    write_weights(root.parent / "start.npz", classes=80)
+    sides = ["train"] * 6 + ["val"] * 2
+    return write_manifest(
+        root,
+        [
+            Shown(f"{side}/images/{n}.jpg", "granada_armas", red_square(rng), [("pistol", *RED_SQUARE)])
+            for n, side in enumerate(sides)
+        ],
+    )
 
 
 def settings(**changes: object) -> VisionTrainConfig:
-    plain = {
-        "weights": "start.npz", "steps": 2, "batch": 2, "image_size": 64, "norm_batches": 1,
-        "epoch_steps": 100, "save_steps": 100, "log_steps": 1, "val_every": 1,
-        "warmup_steps": 1, "bf16": False,
-    }  # fmt: skip
-    return VisionTrainConfig.model_validate(plain | changes)
+    return few(**{"weights": "start.npz"} | changes)
 
 
 def test_a_resumed_training_ends_where_an_unbroken_one_does(tiny: Path, tmp_path: Path) -> None:
@@ -200,3 +191,19 @@ def test_the_real_data_set_reads_as_described(datasets: Path) -> None:
     training, judged = (load_pictures(datasets / "vision", split) for split in ("train", "val"))
     assert (len(training), len(judged)) == (5488, 1134)
     assert not {p.group for p in training} & {p.group for p in judged}
+
+
+def test_a_new_branch_may_learn_faster_than_the_trunk(tiny: Path, tmp_path: Path) -> None:
+    train(tiny, settings(), tmp_path / "plain")
+    p2 = {"architecture": "yolo11n-p2", "weights": str(tmp_path / "plain" / "best.ckpt"), "steps": 1}
+    network = build("yolo11n-p2")
+    fresh = load_folded(network, start_weights(tmp_path / "plain" / "best.ckpt")).names
+    numbers = {name: p.numel() for name, p in network.named_parameters() if p.requires_grad}
+    assert {"model.19.cv1.conv.weight", "model.29.cv2.0.0.bn.weight", "model.22.cv1.bn.bias"} <= fresh
+    assert not fresh & {"model.16.cv1.conv.weight", "model.16.cv1.bn.weight", "model.29.cv2.1.0.bn.weight"}
+    train(tiny, settings(**p2, fresh_rate=5.0), tmp_path / "fast")
+    groups = torch.load(tmp_path / "fast" / "last.ckpt", weights_only=True)["optimizer"]["param_groups"]
+    assert [group["times"] for group in groups] == [1.0, 1.0, 5.0, 5.0]
+    assert groups[2]["lr"] == pytest.approx(5 * groups[0]["lr"])
+    assert sum(len(group["params"]) for group in groups[2:]) == len(fresh)
+    assert sum(len(group["params"]) for group in groups) == len(numbers)

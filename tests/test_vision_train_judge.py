@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests.pictures import Shown, few, write_manifest, write_weights
 from vedette_base.config import VisionTrainConfig
 from vedette_base.errors import DataError
 from vedette_vision.dataset import Picture
 from vedette_vision.fakes import COLOURS, PaintedEngine
 from vedette_vision.judge import hold_out, look_figures, val_figures
 from vedette_vision.labels import LABEL_IDS, PERSON
-from vedette_vision.network import build, folded
 from vedette_vision.train import load_checkpoint, train
 
 EMPTY = np.empty((0, 5), np.float32)
@@ -70,32 +70,21 @@ def test_an_enlarged_look_finds_what_is_too_small_in_the_whole(camera: Picture) 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Camera and web pictures with labelled people, and a start checkpoint of our own classes."""
-    root = tmp_path_factory.mktemp("data") / "vision"
-    lines = []
-    rng = np.random.default_rng(0)
+    root, rng = tmp_path_factory.mktemp("data") / "vision", np.random.default_rng(0)
+    boxes = [("pistol", 50 / 120, 50 / 90, 0.5, 40 / 90), ("person", 0.5, 0.5, 0.6, 0.9)]
+    pictures = []
     for number in range(8):
-        split = "train" if number < 6 else "val"
         image = rng.integers(60, 160, (90, 120, 3)).astype(np.uint8)
         image[30:70, 20:80] = 20
-        file = f"{split}/images/{number}.png"
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(root / file), image)
-        boxes = [["pistol", 50 / 120, 50 / 90, 0.5, 40 / 90], ["person", 0.5, 0.5, 0.6, 0.9]]
-        subset = "cctv_gray" if number % 2 else "granada_armas"
-        lines.append({"file": file, "subset": f"{split}/{subset}", "group": str(number), "boxes": boxes})
-    (root / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    torch.manual_seed(0)
-    np.savez(root.parent / "coco.npz", **{k: v.numpy() for k, v in folded(build()).state_dict().items()})
-    return root
+        file = f"{'train' if number < 6 else 'val'}/images/{number}.png"
+        pictures.append(Shown(file, "cctv_gray" if number % 2 else "granada_armas", image, boxes))
+    write_weights(root.parent / "coco.npz")
+    return write_manifest(root, pictures)
 
 
 def settings(**changes: object) -> VisionTrainConfig:
-    plain = {
-        "weights": "coco.npz", "people": "coco.npz", "steps": 2, "batch": 2, "image_size": 64,
-        "looks": 0.5, "look_size": 64, "look_batch": 2, "paste": 0.5, "norm_batches": 1, "epoch_steps": 100,
-        "save_steps": 100, "log_steps": 1, "val_every": 1, "warmup_steps": 1, "bf16": False,
-    }  # fmt: skip
-    return VisionTrainConfig.model_validate(plain | changes)
+    looks = {"looks": 0.5, "look_size": 64, "look_batch": 2, "paste": 0.5}
+    return few(**{"weights": "coco.npz", "people": "coco.npz"} | looks | changes)
 
 
 def test_a_training_with_looks_resumes_where_it_stopped(scenes: Path, tmp_path: Path) -> None:

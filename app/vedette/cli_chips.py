@@ -23,6 +23,7 @@ Detector = Annotated[str, typer.Option(help="Detector whose false boxes are the 
 class Architecture(StrEnum):
     """Networks to choose from."""
 
+    yolo11n = "yolo11n"
     resnet18 = "resnet18"
     resnet50 = "resnet50"
 
@@ -31,7 +32,10 @@ def train_chips(
     pictures: Pictures,
     run: Run = Path("runs/chips"),
     architecture: Annotated[
-        Architecture | None, typer.Option(help="18 for edges, 50 for servers; else the configuration's.")
+        Architecture | None,
+        typer.Option(
+            help="yolo11n starts from the detector, the others at random; else the configuration's."
+        ),
     ] = None,
     config: Config = None,
     detector: Detector = "vision",
@@ -39,15 +43,17 @@ def train_chips(
 ) -> None:
     """Train the chip classifier; stop it at any time, it goes on from its last checkpoint."""
     need_training()
-    from vedette_vision.chips.train import LAST, train
+    from vedette_vision.chips.train import LAST, start_file, train
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     settings = _settings(config)
     data, judged = _chips(pictures, run, detector, settings)
     chosen = {} if architecture is None else {"architecture": architecture.value}
     going_on = resume and (run / LAST).exists()
-    best = train(data, judged, settings.chips.model_copy(update=chosen), run, resume=going_on)
-    typer.echo(f"trained: {run}, accuracy {best:.3f}; next: vedette export chips {pictures}", err=True)
+    chips = settings.chips.model_copy(update=chosen)
+    weights = None if going_on else start_file(chips, detector)
+    best = train(data, judged, chips, run, weights=weights, resume=going_on)
+    typer.echo(f"trained: {run}, AUROC {best:.3f}; next: vedette export chips {pictures}", err=True)
 
 
 def export_chips(
@@ -68,7 +74,7 @@ def export_chips(
 
 def evaluate_chips(
     pictures: Pictures,
-    model: Model = "runs/chips/bundle",
+    model: Model = "chips",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for JSON and ROC picture.")] = None,
     config: Config = None,
     detector: Detector = "vision",
@@ -86,7 +92,7 @@ def evaluate_chips(
     finder = WeaponDetector.load(detector)
     chips = chips_of(pictures, "val", finder, cache, least_score=settings.chips.least_score, tell=tell)
     chances = predict(classifier, chips)
-    document = evaluate(chips, chances, threshold=settings.verifier.threshold)
+    document = evaluate(chips, chances)
     if out is not None:
         write_report(out, chips, chances, document)
     print_line(document)

@@ -89,5 +89,12 @@ def _fit(name: str, positive: Floats, negative: Floats) -> PlattMap:
     truth = np.arange(len(raw)) < len(positive)
     weights = np.where(truth, BASE_RATE / len(positive), (1 - BASE_RATE) / len(negative)) * len(raw)
     used = raw >= FLOOR
+    if not truth[used].any() or truth[used].all():
+        right, wrong = int((positive >= FLOOR).sum()), int((negative >= FLOOR).sum())
+        raise DataError(
+            f"cannot calibrate {name}: of {len(positive)} pictures that show it {right} score {FLOOR:g} "
+            f"or more, and {wrong} of {len(negative)} that do not",
+            hint="a network of a few steps finds nothing yet: train longer",
+        )
     fitted = fit_platt(raw[used], truth[used], weights=weights[used])
     return fitted.model_copy(update={"base_rate": BASE_RATE})

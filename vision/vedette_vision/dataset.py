@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from vedette_base.errors import DataError
 from vedette_vision.labels import LABEL_IDS
 
 Split = Literal["train", "val"]
+_KEYS = ("file", "subset", "group", "boxes")
 Labels = npt.NDArray[np.float32]
 
 
@@ -57,14 +59,14 @@ def load_pictures(root: Path, split: Split) -> list[Picture]:
     """Read ``manifest.jsonl`` of the vision data set in ``root``.
 
     Raises:
-        DataError: no manifest, an unknown label, or a box that is none.
+        DataError: no manifest, a line that is none of its lines, an unknown label, or a box that is none.
     """
     manifest = root / "manifest.jsonl"
     if not manifest.is_file():
         raise DataError(f"no manifest.jsonl in {root}", hint="give the folder that holds it, train/ and val/")
     pictures = []
     for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), 1):
-        entry: dict[str, Any] = json.loads(line)
+        entry = _entry(line, f"{manifest}:{number}")
         part, _, subset = str(entry["subset"]).partition("/")
         if part == split:
             labels = _labels(entry["boxes"], f"{manifest}:{number}")
@@ -74,9 +76,27 @@ def load_pictures(root: Path, split: Split) -> list[Picture]:
     return pictures
 
 
-def _labels(boxes: list[list[Any]], where: str) -> Labels:
+def _entry(line: str, where: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{where}: is not JSON: {error}") from error
+    missing = [key for key in _KEYS if not isinstance(entry, dict) or key not in entry]
+    if missing or not isinstance(entry["boxes"], list):
+        raise DataError(
+            f"{where}: must be an object with {', '.join(_KEYS)}, of which boxes is a list",
+            hint="vedette data prepare writes such a manifest",
+        )
+    return dict(entry)
+
+
+def _labels(boxes: list[Any], where: str) -> Labels:
     rows = []
-    for name, x, y, width, height in boxes:
+    for box in boxes:
+        numbers = box[1:] if isinstance(box, list) else []
+        if len(numbers) != 4 or not all(isinstance(v, int | float) and isfinite(v) for v in numbers):
+            raise DataError(f"{where}: a box is [label, x, y, width, height], got {json.dumps(box)[:80]}")
+        name, (x, y, width, height) = box[0], numbers
         if name not in LABEL_IDS:
             raise DataError(f"{where}: unknown label {name!r}", hint=f"known labels: {', '.join(LABEL_IDS)}")
         if width <= 0 or height <= 0:

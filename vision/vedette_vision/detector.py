@@ -1,15 +1,19 @@
-"""Looks at one picture: a first look at the whole, then, enlarged, at the people on it."""
+"""Looks at one picture: a first look at the whole, then, enlarged, at the people on it.
+
+On video the second look at a thing replaces the first, within a budget. On stills, for which there is time,
+every look is also taken mirrored, the whole picture is enlarged too where people are small, and all looks are
+pooled.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from vedette_base.bundle import Bundle, Card, load_bundle
 from vedette_base.config import CloserLookConfig, VisionConfig
@@ -17,9 +21,15 @@ from vedette_base.engine import Engine, open_engine
 from vedette_base.errors import BundleError, InputError
 from vedette_base.media import Frame, Pixels
 from vedette_base.score import VISION_LABELS, Box
-from vedette_vision.boxes import Floats, Ints, Letterbox, decode, suppress
+from vedette_vision.boxes import Floats, Letterbox, decode
 from vedette_vision.imaging import network_input, resize
 from vedette_vision.labels import OUTPUTS, PERSON
+from vedette_vision.look import Look as Look
+from vedette_vision.look import Window, faded, mirrored, moved, pooled, thinned
+from vedette_vision.tiles import look_at_tiles
+
+if TYPE_CHECKING:
+    from vedette_vision.verifier import ChipClassifier
 
 Backend = Literal["auto", "openvino", "torch"]
 
@@ -36,6 +46,9 @@ ENLARGE = 1.2
 384 pixels, 0.62 at 512 and 0.56 at 640; long guns of 416 pixels 0.67 at 512 and 0.59 at 640."""
 SMALL = 0.2
 """Share of the picture's longer side below which a thing is small: ``closer_look.small_nms_iou`` applies."""
+LEAST_FIRST, MOST_LARGER = 0.12, 0.4
+"""Where the picture was also looked at enlarged: shares of its longer side from which on the first look
+counts, and up to which the enlarged one does."""
 LEAST_GAIN = 1.3
 """A person already this close to the enlarged size in the first look is not looked at again."""
 
@@ -53,43 +66,6 @@ class Detection:
     label: str
     probability: float
     box: Box
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """What one look found, in full-size pixels, uncalibrated.
-
-    Attributes:
-        boxes: shape ``(n, 4)``, x1 y1 x2 y2.
-        scores: shape ``(n,)``, 0..1.
-        classes: shape ``(n,)``, indices into ``OUTPUTS``.
-    """
-
-    boxes: Floats
-    scores: Floats
-    classes: Ints
-
-    @classmethod
-    def empty(cls) -> Look:
-        """Nothing found."""
-        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64))
-
-    def of(self, keep: npt.NDArray[np.bool_] | Ints) -> Look:
-        """A selection."""
-        return Look(self.boxes[keep], self.scores[keep], self.classes[keep])
-
-    def merge(self, others: Sequence[Look], limit: float) -> Look:
-        """Several looks at the same picture as one; overlapping boxes of a class leave the best."""
-        boxes = np.concatenate([self.boxes, *(o.boxes for o in others)])
-        scores = np.concatenate([self.scores, *(o.scores for o in others)])
-        classes = np.concatenate([self.classes, *(o.classes for o in others)])
-        return Look(boxes, scores, classes).of(suppress(boxes, scores, classes, limit))
-
-    def best(self) -> Floats:
-        """The best score per class of ``VISION_LABELS``, 0 where there is none; shape ``(4,)``."""
-        highest = np.zeros(len(OUTPUTS), np.float32)
-        np.maximum.at(highest, self.classes, self.scores)
-        return highest[: len(VISION_LABELS)]
 
 
 class ImageFrame:
@@ -160,6 +136,7 @@ class WeaponDetector:
         self._bundle, self._backend, self._threads = bundle, backend, threads
         self._open = engines or self._open_engine
         self._engines: dict[tuple[int, int], Engine] = {}
+        self._chips: ChipClassifier | None = None
 
     @classmethod
     def load(
@@ -206,10 +183,75 @@ class WeaponDetector:
         return self.look_again(frame, self.look(frame))
 
     def look_again(self, frame: Frame, first: Look) -> Look:
-        """The closer look of stills after a given first one; the first one itself where it is off."""
-        if not self.config.closer_look.enabled:
+        """What stills get after a given first look: a closer one, and a second opinion on what is small.
+
+        Each where the configuration has it on.
+        """
+        return self._second_opinion(self._tiled(frame, self._closer(frame, first)), frame)
+
+    def _tiled(self, frame: Frame, look: Look) -> Look:
+        """A look with what tiles of the picture show besides, where the configuration has them on."""
+        if self.config.tiles.side == 0:
+            return look
+        return look_at_tiles(
+            look, frame, self.config.tiles, self._looks_at,
+            nms_iou=self.config.nms_iou, most=self.config.max_detections,
+        )  # fmt: skip
+
+    def _second_opinion(self, look: Look, frame: Frame) -> Look:
+        """Scores with those of the chip classifier that ``config.verifier`` names, if it names one."""
+        settings = self.config.verifier
+        if settings.model is None:
+            return look
+        from vedette_vision.verifier import ChipClassifier, rescored  # not above: it imports from here
+
+        if self._chips is None:
+            self._chips = ChipClassifier.load(settings.model, backend=self._backend, threads=self._threads)
+        return rescored(self._chips, frame, look, settings)
+
+    def _closer(self, frame: Frame, first: Look) -> Look:
+        """The closer look of stills after a given first one; the first one itself where it is off.
+
+        All looks are taken plain and, if ``closer_look.mirror`` is on, mirrored. Where somebody is small,
+        people are enlarged, and so is the whole picture, which then answers for small things in the first
+        look's place.
+        """
+        settings = self.config.closer_look
+        if not settings.enabled:
             return first
-        return self.look_closer(frame, first, people_worth_it(first, frame, self.config))
+        people = people_worth_it(first, frame, self.config)
+        side = input_size(frame.size, self.config, still=frame.still)
+        looks = [self._whole(frame, side, first)]
+        if len(people) == 0:
+            return looks[0]
+        longest = float(max(frame.size))
+        if settings.whole:
+            larger = (round(side[0] * settings.whole / 32) * 32, round(side[1] * settings.whole / 32) * 32)
+            enlarged = self._whole(frame, larger)
+            looks = [looks[0].sized(LEAST_FIRST * longest, longest), enlarged.sized(0, MOST_LARGER * longest)]
+        cuts, fits, windows = self._cut_out(frame, people, settings.still_size)
+        closer = self._both_ways(cuts, fits)
+        looks += [moved(look, w, frame.size) for look, w in zip(closer, windows, strict=True)]
+        found = thinned(pooled(looks, agreed=False), SMALL * longest, settings.small_nms_iou)
+        return found.with_people_of(first)
+
+    def _whole(self, frame: Frame, side: tuple[int, int], plain: Look | None = None) -> Look:
+        """A look at the whole picture in an input of (width, height), plain (unless given) and mirrored."""
+        if plain is not None and not self.config.closer_look.mirror:
+            return plain
+        fit = Letterbox.fit(frame.size, side)
+        return self._both_ways([fit.pad(frame.bgr(*fit.inner))], [fit], None if plain is None else [plain])[0]
+
+    def _both_ways(
+        self, pictures: list[Pixels], fits: list[Letterbox], plain: list[Look] | None = None
+    ) -> list[Look]:
+        """Looks at pictures of one size, plain (unless given) and, if so set, mirrored; what both say."""
+        plain = plain or self._looks_at(pictures, fits)
+        if not self.config.closer_look.mirror:
+            return plain
+        turned = self._looks_at([np.ascontiguousarray(picture[:, ::-1]) for picture in pictures], fits)
+        both = zip(plain, turned, fits, strict=True)
+        return [pooled([a, mirrored(b, fit)], agreed=True).with_people_of(a) for a, b, fit in both]
 
     def probabilities(self, look: Look) -> Floats:
         """Calibrated probability of each box; people keep their score."""
@@ -225,22 +267,33 @@ class WeaponDetector:
         return self.config.thresholds.get(label, self.card.thresholds.get(label, 0.5))
 
     def look(self, frame: Frame) -> Look:
-        """The whole picture once."""
+        """The whole picture once; video's tiles as well, where the configuration has them on."""
         size = frame.size
         fit = Letterbox.fit(size, input_size(size, self.config, still=frame.still))
         batch = network_input([fit.pad(frame.bgr(*fit.inner))])
         output = self._engine(fit.input_size).run(batch)[0]
-        return self._found(output[0], fit)
+        first = self._found(output[0], fit)
+        return first if frame.still else self._tiled(frame, first)
 
     def look_closer(self, frame: Frame, first: Look, people: Floats) -> Look:
         """Look again at enlarged squares around ``people`` ``(n, 4)``; returns both looks merged.
 
         Small things of the first look that lie in such a square count less: the second look saw them better.
-        Stills are also looked at mirrored.
         """
         if len(people) == 0:
             return first
-        side = self.config.closer_look.size
+        settings = self.config.closer_look
+        cuts, fits, windows = self._cut_out(frame, people, settings.size)
+        closer = self._looks_at(cuts, fits)
+        found = [moved(look, w, frame.size) for look, w in zip(closer, windows, strict=True)]
+        weaker = faded(first, windows, settings.first_share)
+        merged = weaker.merge([look.of(look.classes < PERSON) for look in found], self.config.nms_iou)
+        return thinned(merged, SMALL * max(frame.size), settings.small_nms_iou)
+
+    def _cut_out(
+        self, frame: Frame, people: Floats, side: int
+    ) -> tuple[list[Pixels], list[Letterbox], list[Window]]:
+        """Enlarged squares around people, how each part lies in its input, and its place in the picture."""
         width, height = frame.size
         shrink = min(1.0, (MOST_PIXELS / (width * height)) ** 0.5)
         image = frame.bgr(max(1, round(width * shrink)), max(1, round(height * shrink)))
@@ -252,18 +305,10 @@ class WeaponDetector:
             fit = Letterbox.fit((max(1, round(x2 - x1)), max(1, round(y2 - y1))), (side, side))
             cuts.append(fit.pad(resize(cut, fit.inner)))
             fits.append(fit)
-        closer = self._looks_at(cuts, fits)
-        if frame.still and self.config.closer_look.mirror:
-            mirrored = self._looks_at([np.ascontiguousarray(cut[:, ::-1]) for cut in cuts], fits)
-            pairs = zip(closer, mirrored, fits, strict=True)
-            closer = [a.merge([_mirrored(b, fit)], self.config.nms_iou) for a, b, fit in pairs]
-        found = [_moved(look, w, (width, height)) for look, w in zip(closer, windows, strict=True)]
-        faded = _faded(first, windows, self.config.closer_look.first_share)
-        merged = faded.merge([look.of(look.classes < PERSON) for look in found], self.config.nms_iou)
-        return _thinned(merged, SMALL * max(frame.size), self.config.closer_look.small_nms_iou)
+        return cuts, fits, windows
 
     def _looks_at(self, cuts: list[Pixels], fits: list[Letterbox]) -> list[Look]:
-        """What is on each cut-out, in its own pixels."""
+        """What is on each padded picture, in the pixels of the part that it shows."""
         outputs = self._engine(fits[0].input_size).run(network_input(cuts))[0]
         return [self._found(output, fit) for output, fit in zip(outputs, fits, strict=True)]
 
@@ -311,7 +356,8 @@ def people_worth_it(look: Look, frame: Frame, config: VisionConfig) -> Floats:
     sides = (people[:, 2:] - people[:, :2]).max(axis=1) if len(people) else np.empty(0, np.float32)
     fit = Letterbox.fit(frame.size, input_size(frame.size, config, still=frame.still))
     seen = sides * (1 + 2 * settings.margin) * fit.scale_x
-    worth: Floats = people[(seen * LEAST_GAIN <= settings.size) & (sides >= 8)]
+    size = settings.still_size if frame.still else settings.size
+    worth: Floats = people[(seen * LEAST_GAIN <= size) & (sides >= 8)]
     return worth[np.argsort(-(worth[:, 3] - worth[:, 1]), kind="stable")]
 
 
@@ -322,46 +368,6 @@ def _square(box: Floats, settings: CloserLookConfig, picture: tuple[int, int]) -
     x1, y1 = (max(0, int(v - half)) for v in middle)
     x2, y2 = (min(limit, int(v + half) + 1) for v, limit in zip(middle, picture, strict=True))
     return x1, y1, max(x2, x1 + 1), max(y2, y1 + 1)
-
-
-def _mirrored(look: Look, fit: Letterbox) -> Look:
-    """What was found on a mirrored cut-out, in the pixels of the cut-out itself."""
-    boxes = look.boxes.copy()
-    # mirrored with its grey rim: the right one became the left one
-    width = (fit.input_size[0] - 2 * fit.left) / fit.scale_x
-    boxes[:, [0, 2]] = np.clip(width - look.boxes[:, [2, 0]], 0, fit.inner[0] / fit.scale_x)
-    return Look(boxes, look.scores, look.classes)
-
-
-def _faded(first: Look, windows: Sequence[tuple[int, int, int, int]], share: float) -> Look:
-    """A first look in which small things inside looked-at squares keep only a share of their score."""
-    sides = (first.boxes[:, 2:] - first.boxes[:, :2]).max(axis=1, initial=0.0)
-    scores = first.scores.copy()
-    for x1, y1, x2, y2 in windows:
-        inside = (first.boxes[:, :2] >= (x1, y1)).all(1) & (first.boxes[:, 2:] <= (x2, y2)).all(1)
-        small = (sides < 0.5 * max(x2 - x1, y2 - y1)) & (first.classes < PERSON)
-        scores[inside & small] = first.scores[inside & small] * share
-    return Look(first.boxes, scores, first.classes)
-
-
-def _thinned(look: Look, small: float, limit: float) -> Look:
-    """Stricter suppression among things whose longest side is below ``small``: tiny boxes hardly overlap."""
-    sides = (look.boxes[:, 2:] - look.boxes[:, :2]).max(axis=1, initial=0.0)
-    tiny = np.flatnonzero((sides < small) & (look.classes < PERSON))
-    kept = tiny[suppress(look.boxes[tiny], look.scores[tiny], look.classes[tiny], limit)]
-    chosen = np.concatenate([np.setdiff1d(np.arange(len(sides)), tiny), kept])
-    return look.of(chosen[np.argsort(-look.scores[chosen], kind="stable")])
-
-
-def _moved(look: Look, window: tuple[int, int, int, int], picture: tuple[int, int]) -> Look:
-    """Boxes of a cut-out in picture pixels; those that the cut-out's edge cuts are left to the first look."""
-    size = np.array([window[2] - window[0], window[3] - window[1]], np.float32)
-    edge = 0.01 * size
-    cut_low = (look.boxes[:, :2] < edge) & (np.array(window[:2]) > 0)
-    cut_high = (look.boxes[:, 2:] > size - edge) & (np.array(window[2:]) < np.array(picture))
-    whole = look.of(np.flatnonzero(~(cut_low | cut_high).any(axis=1)))
-    offset = np.array([window[0], window[1]] * 2, np.float32)
-    return Look(whole.boxes + offset, whole.scores, whole.classes)
 
 
 def _torch_network(card: Card) -> object:

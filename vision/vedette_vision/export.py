@@ -172,6 +172,31 @@ def calibration_inputs(pictures: Sequence[Picture], size: tuple[int, int]) -> li
     return [letterboxed(p, size)[0] for p in _spread(pictures, CALIBRATION_INPUTS)]
 
 
+def recalibrate(
+    bundle: Bundle,
+    dataset_root: Path,
+    folder: Path,
+    *,
+    config: VisionConfig | None = None,
+    version: str | None = None,
+) -> Bundle:
+    """Write ``bundle`` to ``folder`` with calibration and figures made anew, its network as it is.
+
+    They belong to a way of looking: other sizes, or a second opinion on boxes, want other ones.
+
+    Args:
+        dataset_root: folder with ``manifest.jsonl``; its ``val`` serves.
+        config: how it looks.
+        version: of the new bundle; None keeps that of the old one.
+
+    Raises:
+        DataError: no such data, or a class that is on no picture.
+    """
+    if version is not None:
+        bundle = Bundle(bundle.folder, bundle.card.model_copy(update={"version": version}))
+    return _finished(bundle, folder, load_pictures(dataset_root, "val"), config or VisionConfig())
+
+
 def _finished(draft: Bundle, folder: Path, pictures: Sequence[Picture], config: VisionConfig) -> Bundle:
     """Calibrate and measure the exported engine itself, complete the card, put the bundle in place."""
     detector = WeaponDetector(draft, config, backend="openvino")

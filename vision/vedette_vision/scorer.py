@@ -17,7 +17,7 @@ from vedette_vision.detector import Backend, Detection, Look, WeaponDetector, pe
 from vedette_vision.labels import PERSON
 from vedette_vision.motion import MotionGate, picture_quality
 from vedette_vision.tracker import Tracker
-from vedette_vision.verifier import ChipClassifier, Verifier
+from vedette_vision.verifier import ChipClassifier, Verifier, rescored
 
 EARLY = 0.3
 """A frame up to this share of the period before its due time is taken; earlier ones are passed over."""
@@ -133,6 +133,11 @@ class VisionScorer:
         return frame.gray(*fit.inner)
 
     def _look(self, frame: Frame, moving: npt.NDArray[np.bool_] | None) -> Look:
+        """A look, and the second opinion on what is small in it where there is a classifier."""
+        look = self._closer(frame, moving)
+        return rescored(self.classifier, frame, look, self.config.verifier) if self.classifier else look
+
+    def _closer(self, frame: Frame, moving: npt.NDArray[np.bool_] | None) -> Look:
         """A first look and, within the budget, a closer one at those for whom something speaks."""
         first = self.detector.look(frame)
         settings = self.config.closer_look

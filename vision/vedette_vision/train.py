@@ -6,9 +6,8 @@ import copy
 import json
 import logging
 import math
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ import torch
 from torch import nn
 
 from vedette_base.errors import DataError
+from vedette_base.whole_files import write_whole
 from vedette_vision.augment import Sampler
 from vedette_vision.boxes import Letterbox, decode
 from vedette_vision.curves import draw_curves
@@ -116,6 +116,7 @@ class _Run:
         looks: LookSampler | None,
         config: VisionTrainConfig,
         folder: Path,
+        fresh: Collection[str] = (),
     ) -> None:
         self.network, self.sampler, self.looks = network, sampler, looks
         self.config, self.folder = config, folder
@@ -124,7 +125,7 @@ class _Run:
             parameter.requires_grad_(False)
         self.begun = copy.deepcopy(self.average.state_dict()) if config.blend else {}
         self.loss = training_loss(network, config)
-        self.optimizer = torch.optim.AdamW(_groups(network, config.weight_decay), lr=config.learning_rate)
+        self.optimizer = torch.optim.AdamW(_groups(network, config, fresh), lr=config.learning_rate)
         self.step, self.seconds, self.best = 0, 0.0, -1.0
         self.sums = np.zeros(3)
 
@@ -160,10 +161,13 @@ class _Run:
         path = _start_file(config.weights, root)
         own = load_checkpoint(path) if path.suffix == CHECKPOINT else {}
         same = bool(own) and plain_name(own["architecture"]) == plain_name(config.architecture)
+        fresh: Collection[str] = ()
         if same:
             network.load_state_dict(own["average"])
         else:
-            log.info("%s: %s", config.architecture, load_folded(network, start_weights(path)))
+            taken = load_folded(network, start_weights(path))
+            fresh = taken.names
+            log.info("%s: %s", config.architecture, taken)
             if not resume:
                 batches = (
                     as_tensor(sampler.draw(-1 - i & 0xFFFFFFFF)[0]) for i in range(config.norm_batches)
@@ -174,7 +178,7 @@ class _Run:
             raise DataError(
                 f"blend mixes with the weights of a run, not with {path.name}", hint="set blend to 0"
             )
-        run = cls(network, sampler, looks, config, folder)
+        run = cls(network, sampler, looks, config, folder, fresh)
         if resume:
             run.load(folder / "last.ckpt")
         return run
@@ -196,7 +200,7 @@ class _Run:
         warm = min(1.0, (self.step + 1) / max(1, config.warmup_steps))
         rate = config.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("times", 1.0)  # older checkpoints do not say
         self.network.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
             outputs = self.network(as_tensor(images))
@@ -278,8 +282,7 @@ class _Run:
         }
         if kept is None:
             state |= {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
-        torch.save(state, self.folder / f"{name}.part")
-        os.replace(self.folder / f"{name}.part", self.folder / name)
+        write_whole(self.folder / name, lambda file: torch.save(state, file))
 
     def load(self, file: Path) -> None:
         """Continue from a checkpoint of this project."""
@@ -300,11 +303,19 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
     return state
 
 
-def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Weight decay on convolution weights alone."""
-    plain = [p for n, p in network.named_parameters() if p.ndim > 1 and p.requires_grad]
-    bare = [p for n, p in network.named_parameters() if p.ndim <= 1 and p.requires_grad]
-    return [{"params": plain, "weight_decay": decay}, {"params": bare, "weight_decay": 0.0}]
+def _groups(network: nn.Module, config: VisionTrainConfig, fresh: Collection[str]) -> list[dict[str, Any]]:
+    """Weight decay on convolution weights alone; ``fresh_rate`` on what no start weight gave."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            decay = config.weight_decay if parameter.ndim > 1 else 0.0
+            times = config.fresh_rate if name in fresh else 1.0
+            groups.setdefault((times, decay), []).append(parameter)
+    # in an order of their own: a checkpoint knows groups by number
+    return [
+        {"params": groups[key], "weight_decay": key[1], "times": key[0]}
+        for key in sorted(groups, key=lambda key: (key[0] != 1.0, -key[1]))
+    ]
 
 
 def _start_file(weights: str, root: Path) -> Path:

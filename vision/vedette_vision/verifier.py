@@ -1,4 +1,4 @@
-"""A second opinion on tracks: a chip classifier looks at what the detector found. Needs no torch."""
+"""A second opinion: a chip classifier looks at what the detector found, boxes or tracks. Needs no torch."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vedette_base.bundle import Bundle, Card, load_bundle
+from vedette_base.config import VerifierConfig
 from vedette_base.engine import Backend, Engine, open_engine
 from vedette_base.errors import BundleError
 from vedette_base.media import Frame, Pixels
-from vedette_base.score import WEAPONS, WeaponTrack
+from vedette_base.score import VISION_LABELS, WEAPONS, WeaponTrack
 from vedette_vision.boxes import Floats
 from vedette_vision.chips.cut import CHIP, LABELS, cut_chip
 from vedette_vision.detector import MOST_PIXELS
 from vedette_vision.imaging import network_input
+from vedette_vision.look import Look
 
+MOST_BOXES = 64
+"""Of one look, best first, that are asked about: a chip takes about a millisecond."""
+_WEAPON_COLUMNS = tuple(VISION_LABELS.index(name) for name in WEAPONS)
 FORGOTTEN = 60.0
 """Seconds after which a track that was not seen again is forgotten; the tracker drops it long before."""
 
@@ -48,6 +53,7 @@ class ChipClassifier:
                 hint="vedette export chips makes one",
             )
         self.card: Card = bundle.card
+        self._mirrored = bool(bundle.card.input.get("mirrored", False))
         self._engine = engine or open_engine(bundle, backend=backend, network=_torch_network, threads=threads)
 
     @classmethod
@@ -56,10 +62,56 @@ class ChipClassifier:
         return cls(load_bundle(model), backend=backend, threads=threads)
 
     def weapon(self, chips: Sequence[Pixels]) -> Floats:
-        """Probability that each chip ``(112, 112, 3)``, BGR, shows a weapon; shape ``(n,)``."""
+        """Probability that each chip ``(112, 112, 3)``, BGR, shows a weapon; shape ``(n,)``.
+
+        Where the card says ``mirrored``, the mean over the chip and its mirror image.
+        """
         if len(chips) == 0:
             return np.empty(0, np.float32)
-        return self._engine.run(network_input(chips))[0][:, LABELS.index("weapon")]
+        given = network_input(chips)
+        if self._mirrored:
+            given = np.concatenate([given, given[..., ::-1]])
+        found = self._engine.run(given)[0][:, LABELS.index("weapon")]
+        return np.asarray(found.reshape(-1, len(chips)).mean(axis=0), np.float32)
+
+
+def chips_in(frame: Frame, boxes: Sequence[Sequence[float] | Floats]) -> list[Pixels]:
+    """The chips of boxes in a frame, ``(112, 112, 3)`` each; the frame is scaled down first if it is huge."""
+    width, height = frame.size
+    shrink = min(1.0, (MOST_PIXELS / (width * height)) ** 0.5)
+    image = frame.bgr(max(1, round(width * shrink)), max(1, round(height * shrink)))
+    return [cut_chip(image, [float(v) * shrink for v in box], side=CHIP) for box in boxes]
+
+
+def rescored(classifier: ChipClassifier, frame: Frame, look: Look, config: VerifierConfig) -> Look:
+    """A look whose small weapons score as both opinions have it: log-odds summed, the second weighted.
+
+    Large things stay as they are: the detector sees them better than a chip of 112 pixels shows them. So do
+    those below ``config.least``, which nobody asks about, and what is no weapon.
+
+    Args:
+        classifier: of chips.
+        frame: that was looked at.
+        look: in its pixels, uncalibrated.
+        config: ``weight``, ``small`` and ``least``.
+    """
+    if config.weight == 0 or len(look.scores) == 0:
+        return look
+    sides = (look.boxes[:, 2:] - look.boxes[:, :2]).max(axis=1)
+    asked = np.isin(look.classes, _WEAPON_COLUMNS) & (look.scores >= config.least)
+    asked &= sides <= config.small * max(frame.size)
+    rows = np.flatnonzero(asked)
+    rows = rows[np.argsort(-look.scores[rows], kind="stable")][:MOST_BOXES]
+    chances = classifier.weapon(chips_in(frame, list(look.boxes[rows])))
+    odds = _log_odds(look.scores[rows]) + config.weight * _log_odds(chances)
+    scores = look.scores.copy()
+    scores[rows] = 1 / (1 + np.exp(-odds))
+    return Look(look.boxes, scores, look.classes)
+
+
+def _log_odds(chances: Floats) -> Floats:
+    inside = np.clip(chances, 1e-4, 1 - 1e-4)
+    return np.asarray(np.log(inside / (1 - inside)), np.float32)
 
 
 @dataclass(slots=True)
@@ -87,11 +139,7 @@ class Verifier:
         """Look at what was seen in this frame; the tracks come back, unconfirmed where the opinion is no."""
         seen = [t for t in tracks if t.label in WEAPONS and t.box is not None]
         if seen:
-            width, height = frame.size
-            shrink = min(1.0, (MOST_PIXELS / (width * height)) ** 0.5)
-            image = frame.bgr(max(1, round(width * shrink)), max(1, round(height * shrink)))
-            boxes = [[v * shrink for v in t.box or ()] for t in seen]
-            chances = self._classifier.weapon([cut_chip(image, box, side=CHIP) for box in boxes])
+            chances = self._classifier.weapon(chips_in(frame, [t.box for t in seen if t.box is not None]))
             for track, chance in zip(seen, chances, strict=True):
                 opinion = self._opinions.setdefault(track.id, _Opinion())
                 opinion.sum, opinion.looks = opinion.sum + float(chance), opinion.looks + 1

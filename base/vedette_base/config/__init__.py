@@ -15,6 +15,7 @@ from vedette_base.config.site import SiteConfig, SiteSource
 from vedette_base.config.vision import (
     CloserLookConfig,
     MotionConfig,
+    TilesConfig,
     TrackerConfig,
     VisionConfig,
     VisionTrainConfig,
@@ -39,6 +40,7 @@ __all__ = [
     "SensitivityConfig",
     "SiteConfig",
     "SiteSource",
+    "TilesConfig",
     "TrackerConfig",
     "VerifierConfig",
     "VisionConfig",

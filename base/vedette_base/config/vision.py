@@ -91,7 +91,9 @@ class CloserLookConfig(Section):
 
     enabled: bool = True
     size: Count = 320
-    """Side of an enlarged cut-out, in pixels; a multiple of 32."""
+    """Side of an enlarged cut-out of video, in pixels; a multiple of 32."""
+    still_size: Count = 416
+    """The same of stills."""
     person_threshold: OpenProbability = 0.15
     margin: float = Field(default=0.2, ge=0.0, le=2.0)
     """Widening of a person's box on each side, as a share of its longer side: 0.2 makes it 1.4 times."""
@@ -101,11 +103,32 @@ class CloserLookConfig(Section):
     trigger: OpenProbability = 0.15
     """A first score this weak (uncalibrated) asks for a closer look at whoever is there."""
     mirror: bool = True
-    """Stills: every cut-out is also looked at mirrored."""
+    """Stills: every look is also taken mirrored."""
+    whole: float = Field(default=1.7, ge=0.0, le=4.0)
+    """Stills on which somebody is small: the whole picture again, so many times as large as in the first
+    look; 0: not."""
     first_share: Probability = 0.5
-    """What is left of a first look's score of a small thing where somebody was looked at closer."""
+    """Video: what is left of a first look's score of a small thing where somebody was looked at closer."""
     small_nms_iou: Probability = 0.3
     """As ``nms_iou``, for things below a fifth of the picture after a closer look."""
+
+    @field_validator("size", "still_size")
+    @classmethod
+    def _fits_the_strides(cls, value: int) -> int:
+        return _multiple_of_32(value)
+
+
+class TilesConfig(Section):
+    """Overlapping tiles of the full-size picture, looked at enlarged besides the whole: for tiny things."""
+
+    side: int = Field(default=0, ge=0, le=100_000)
+    """Side of a tile in full-size pixels; 0: no tiles. Each costs as much as a look at the whole picture."""
+    size: Count = 640
+    """Side of the network's picture of a tile; a multiple of 32."""
+    overlap: float = Field(default=0.25, ge=0.0, le=0.9)
+    """Share of a tile that the next one shows again: things up to that size are whole on one of them."""
+    most: Count = 64
+    """Tiles of a picture at most; where more were needed, tiles grow."""
 
     @field_validator("size")
     @classmethod
@@ -132,6 +155,8 @@ class VisionTrainConfig(Section):
     bf16: bool = True
     """Forward pass in bfloat16 (the loss stays in float32)."""
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
+    fresh_rate: float = Field(default=1.0, gt=0.0, le=100.0)
+    """Learning rate, against that of the rest, of parameters that no start weight gave (a new P2 branch)."""
     weight_decay: float = Field(default=5e-4, ge=0.0, le=1.0)
     warmup_steps: int = Field(default=150, ge=0)
     clip_norm: float = Field(default=10.0, ge=0.0)
@@ -205,6 +230,7 @@ class VisionConfig(Section):
     motion: MotionConfig = MotionConfig()
     tracker: TrackerConfig = TrackerConfig()
     closer_look: CloserLookConfig = CloserLookConfig()
+    tiles: TilesConfig = TilesConfig()
     verifier: VerifierConfig = VerifierConfig()
     chips: ChipConfig = ChipConfig()
     train: VisionTrainConfig = VisionTrainConfig()

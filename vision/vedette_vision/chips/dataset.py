@@ -16,6 +16,7 @@ import numpy.typing as npt
 from vedette_base.errors import DataError
 from vedette_base.media import Pixels
 from vedette_base.score import VISION_LABELS, WEAPONS
+from vedette_base.whole_files import write_whole
 from vedette_vision.boxes import Floats, overlap
 from vedette_vision.chips.cut import cut_chip
 from vedette_vision.dataset import Picture, Split, data_hash, load_pictures
@@ -94,6 +95,7 @@ def chips_of(
 
     Raises:
         DataError: no data, no weapon or nothing harmless on them, or a cache that cannot be read.
+        OutputError: no room for the cache.
     """
     pictures = load_pictures(root, split)
     facts = [data_hash(pictures), detector.card.files, least_score, STORED]
@@ -102,10 +104,9 @@ def chips_of(
     if not file.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         chips = collect(pictures, detector, least_score=least_score, tell=tell)
-        part = file.with_suffix(".part")
-        with part.open("wb") as stream:
-            np.savez(stream, **{name: getattr(chips, name) for name in Chips.__slots__})
-        part.replace(file)
+        write_whole(
+            file, lambda stream: np.savez(stream, **{name: getattr(chips, name) for name in Chips.__slots__})
+        )
     try:
         with np.load(file) as stored:
             arrays: dict[str, Any] = {name: stored[name] for name in Chips.__slots__}

@@ -19,6 +19,8 @@ from vedette_vision.verifier import ChipClassifier
 
 KEPT = (0.99, 0.98, 0.95, 0.9)
 """Shares of the detector's true boxes to be kept, for which thresholds are told."""
+RESAMPLED = 500
+"""Draws of groups for an interval."""
 Rows = npt.NDArray[np.float64]
 
 
@@ -39,17 +41,10 @@ def evaluate(chips: Chips, chances: Floats, *, threshold: float = 0.5, least: fl
 
     Returns:
         ``paired``: accuracy, recall, precision, auroc, with 95 % intervals over groups, on labelled
-        weapons and as many others; ``subsets`` and ``kinds``: shares that are right; ``boxes``: the
-        detector's true and false boxes before and after the classifier.
+        weapons and as many others; ``subsets``: the same of each subset's share of them; ``kinds``: shares
+        that are right; ``boxes``: the detector's true and false boxes before and after the classifier.
     """
-    rows = np.stack([chips.weapon, chances], axis=1).astype(np.float64)
     paired = chips.paired
-    figures: dict[str, Any] = {}
-    for name, statistic in _statistics(threshold).items():
-        value = statistic(rows[paired])
-        by_group = {g: rows[paired & (chips.group == i)] for i, g in enumerate(chips.groups)}
-        low, high = bootstrap_interval({g: r for g, r in by_group.items() if len(r)}, statistic, n=500)
-        figures[name] = {"value": _plain(value), "interval": [_plain(low), _plain(high)]}
     right = (chances >= threshold) == chips.weapon
     return {
         "chips": {
@@ -58,9 +53,10 @@ def evaluate(chips: Chips, chances: Floats, *, threshold: float = 0.5, least: fl
         },
         "groups": len(np.unique(chips.group[paired])),
         "threshold": threshold,
-        "paired": figures,
+        "paired": _figures(chips, chances, paired, threshold),
         "subsets": {
-            name: _share(right[paired & (chips.subset == i)]) for i, name in enumerate(chips.subsets)
+            name: _figures(chips, chances, paired & (chips.subset == i), threshold)
+            for i, name in enumerate(chips.subsets)
         },
         "kinds": {name: _share(right[chips.kind == i]) for i, name in enumerate(KINDS)},
         "boxes": _boxes(chips, chances, threshold, least),
@@ -68,7 +64,7 @@ def evaluate(chips: Chips, chances: Floats, *, threshold: float = 0.5, least: fl
 
 
 def write_report(folder: Path, chips: Chips, chances: Floats, document: dict[str, Any]) -> None:
-    """Write ``chips.json`` and ``roc.png``. The folder is made when absent."""
+    """Write ``chips.json`` and ``roc.png`` (all, by kind of the others, by subset) to a folder."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # not pyplot: no windows, no state
 
@@ -76,19 +72,25 @@ def write_report(folder: Path, chips: Chips, chances: Floats, document: dict[str
     (folder / "chips.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
-    others = ("all", None), ("look-alikes", NO_WEAPON), ("false boxes", FALSE)
-    for name, kind in others:
-        rows = chips.paired & (chips.weapon | (kind is None) | (chips.kind == kind))
-        if (rows & ~chips.weapon).any():
+    every = np.ones(len(chips), np.bool_)
+    shown = {
+        "all": every,
+        "look-alikes": chips.weapon | (chips.kind == NO_WEAPON),
+        "false boxes": chips.weapon | (chips.kind == FALSE),
+    } | {name: chips.subset == i for i, name in enumerate(chips.subsets)}
+    for name, chosen in shown.items():
+        rows = chips.paired & chosen
+        if (rows & ~chips.weapon).any() and (rows & chips.weapon).any():
             wrong, right = roc(chances[rows], chips.weapon[rows])
             area = auroc(chances[rows], chips.weapon[rows])
-            axes.plot(wrong, right, label=f"{name}: {area:.3f}")
+            style = "-" if name in ("all", "look-alikes", "false boxes") else "--"
+            axes.plot(wrong, right, style, label=f"{name}: {area:.3f}")
     axes.plot([0, 1], [0, 1], "k:", linewidth=1)
     axes.set(
         xlabel="share of others taken for weapons", ylabel="share of weapons found", title="Chip classifier"
     )
     axes.grid(alpha=0.3)
-    axes.legend(title="weapons against (area)")
+    axes.legend(title="weapons against, and subsets (area)", fontsize="small")
     FigureCanvasAgg(figure).print_png(str(folder / "roc.png"))  # type: ignore[no-untyped-call]
 
 
@@ -100,6 +102,25 @@ def roc(chances: Floats, truth: npt.NDArray[np.bool_]) -> tuple[Rows, Rows]:
     shares = (np.concatenate([[0.0], counts / max(1, counts[-1])]) for counts in (wrong, right))
     first, second = shares
     return first, second
+
+
+def _figures(
+    chips: Chips, chances: Floats, chosen: npt.NDArray[np.bool_], threshold: float
+) -> dict[str, Any]:
+    """How many of each, and every statistic with its interval, of chosen chips."""
+    rows = np.stack([chips.weapon, chances], axis=1).astype(np.float64)
+    by_group = {g: rows[chosen & (chips.group == i)] for i, g in enumerate(chips.groups)}
+    by_group = {g: r for g, r in by_group.items() if len(r)}
+    weapons = int((chips.weapon & chosen).sum())
+    counts = {"weapons": weapons, "others": int(chosen.sum()) - weapons, "groups": len(by_group)}
+    figures: dict[str, Any] = dict(counts)
+    for name, statistic in _statistics(threshold).items():
+        if not by_group:
+            continue
+        low, high = bootstrap_interval(by_group, statistic, n=RESAMPLED)
+        value = _plain(statistic(rows[chosen]))
+        figures[name] = {"value": value, "interval": [_plain(low), _plain(high)]}
+    return figures
 
 
 def _statistics(threshold: float) -> dict[str, Callable[[Rows], float]]:

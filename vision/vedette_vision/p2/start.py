@@ -35,11 +35,13 @@ class Taken:
         parameters: numbers taken.
         of: numbers that the network has.
         fresh: layers of the network that start at random, by number.
+        names: parameters that were not taken, by the network's own names.
     """
 
     parameters: int
     of: int
     fresh: tuple[int, ...]
+    names: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         if self.parameters == 0:
@@ -117,14 +119,16 @@ def report(network: nn.Module, names: Mapping[str, torch.Tensor]) -> Taken:
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
     layers = {int(name.split(".")[1]) for name in trained}
     reached = {int(name.split(".")[1]) for name in names}
-    taken = sum(p.numel() for name, p in trained.items() if name in names)
     # norms that became identities came along with their convolutions
-    taken += sum(
-        p.numel()
-        for name, p in trained.items()
-        if name.endswith("bn.weight") and f"{name.removesuffix('bn.weight')}conv.weight" in names
-    )
-    return Taken(taken, sum(p.numel() for p in trained.values()), tuple(sorted(layers - reached)))
+    left = {
+        name
+        for name in trained
+        if name not in names
+        and not (name.endswith("bn.weight") and f"{name.removesuffix('bn.weight')}conv.weight" in names)
+    }
+    taken = sum(p.numel() for name, p in trained.items() if name not in left)
+    total = sum(p.numel() for p in trained.values())
+    return Taken(taken, total, tuple(sorted(layers - reached)), frozenset(left))
 
 
 def pass_through(block: Any) -> None:

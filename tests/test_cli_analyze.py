@@ -25,11 +25,6 @@ ALL = {
 
 
 @pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return Command(tmp_path, capfd, monkeypatch)
-
-
-@pytest.fixture
 def demo(root: Path) -> list[object]:
     """Arguments for the seconds of the demo recording in which its first burst falls."""
     return [root / "data" / "demo" / "demo.mp4", "--start", 7, "--end", 11.5]

@@ -18,11 +18,6 @@ from tests.media import Sound, Video, noise, tone, truncate, write_media, write_
 Make = Callable[[Path], object]
 
 
-@pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return Command(tmp_path, capfd, monkeypatch)
-
-
 def plain(time: float, width: int, height: int) -> np.ndarray:
     del time
     return np.full((height, width, 3), 90, np.uint8)

@@ -23,11 +23,6 @@ from vedette_base.media import AudioBlock
 from vedette_base.score import AUDIO_LABELS, FIREARMS
 
 
-@pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return Command(tmp_path, capfd, monkeypatch)
-
-
 class LevelEngine:
     """Calls everything a shot, the surer the louder; needs no network."""
 

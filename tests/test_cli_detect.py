@@ -28,11 +28,6 @@ BOX = (0.25, 0.25, 0.5, 0.75)  # shares of the picture
 
 
 @pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return Command(tmp_path, capfd, monkeypatch)
-
-
-@pytest.fixture
 def pistol(monkeypatch: pytest.MonkeyPatch) -> None:
     """A detector that sees a pistol at BOX on every picture, and a look-alike of half the probability."""
 
@@ -48,7 +43,12 @@ def pistol(monkeypatch: pytest.MonkeyPatch) -> None:
         return look.scores
 
     monkeypatch.setattr(WeaponDetector, "look", look)
+    monkeypatch.setattr(WeaponDetector, "look_twice", look)
     monkeypatch.setattr(WeaponDetector, "probabilities", probabilities)
+    monkeypatch.setattr(
+        "vedette_vision.verifier.ChipClassifier.weapon",
+        lambda self, chips: np.full(len(chips), 0.5, np.float32),  # no opinion of its own
+    )
 
 
 class FakeWindow:

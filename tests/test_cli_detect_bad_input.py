@@ -30,11 +30,6 @@ from vedette_vision import detector as vision
 from vedette_vision.detector import ImageFrame, Look, WeaponDetector
 
 
-@pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return Command(tmp_path, capfd, monkeypatch)
-
-
 def white_spot(self: WeaponDetector, frame: Frame) -> Look:
     """A detector of one thing: the white spot on the picture is a pistol."""
     rows, columns = np.nonzero(frame.bgr(*frame.size).min(axis=2) > 200)
@@ -47,6 +42,7 @@ def white_spot(self: WeaponDetector, frame: Frame) -> Look:
 @pytest.fixture
 def spots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WeaponDetector, "look", white_spot)
+    monkeypatch.setattr(WeaponDetector, "look_twice", white_spot)
     monkeypatch.setattr(WeaponDetector, "probabilities", lambda self, look: look.scores)
 
 

@@ -17,11 +17,6 @@ from vedette.batch import AnalyzerMaker, Output, run_job
 from vedette.jobs import Job, plan
 
 
-@pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return Command(tmp_path, capfd, monkeypatch)
-
-
 def still(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_still(path)

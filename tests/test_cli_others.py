@@ -19,11 +19,6 @@ TRAINING = ("torch", "timm", "ultralytics", "nncf")
 
 
 @pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return Command(tmp_path, capfd, monkeypatch)
-
-
-@pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the extra `train` were not installed."""
     for name in TRAINING:

@@ -25,11 +25,6 @@ SHELL = [sys.executable, "-c", "from vedette.cli import main; main()"]
 
 
 @pytest.fixture
-def vedette(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return Command(tmp_path, capfd, monkeypatch)
-
-
-@pytest.fixture
 def when_begun(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
     """Has something done once the first recording is on its way."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -13,17 +12,13 @@ import av
 import numpy as np
 import pytest
 
+from tests.benchmark_modules import benchmark_module
 from tests.media import Sound, Video, noise, write_media
 
 
 @pytest.fixture(scope="module")
 def recordings(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("recordings", root / "benchmarks" / "recordings.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark_module(root, "recordings")
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from tests.benchmark_modules import benchmark_module
 from vedette_audio.dataset import Clip
 from vedette_audio.evaluation.scored import Scored
 from vedette_base.errors import DataError
@@ -18,13 +17,7 @@ from vedette_base.score import AUDIO_LABELS
 
 @pytest.fixture(scope="module")
 def yamnet(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("yamnet_benchmark", root / "benchmarks" / "yamnet.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["yamnet_benchmark"] = module  # its dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module
+    return benchmark_module(root, "yamnet")
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.975, 0.98, 2.0, 3.3])

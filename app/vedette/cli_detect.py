@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vedette.boxdrawing import Drawings
     from vedette.boxlists import BoxTable
     from vedette.detecting import Item, Looker, Sight
+    from vedette.trackkeeping import TrackKeeper
     from vedette.window import Window
     from vedette_base.config import VisionConfig
 
@@ -46,7 +47,7 @@ def detect(
     ] = False,
     csv: Annotated[Path | None, typer.Option(help="Also write a CSV with a line per box.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for copies with the boxes drawn.")
+        Path | None, typer.Option("--out", "-o", help="Folder for copies with boxes, and chips of tracks.")
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Show them in a window; q or Esc closes it.")] = False,
 ) -> None:
@@ -61,10 +62,12 @@ def detect(
     from vedette.cli import stoppable
     from vedette.detecting import Looker, items_of
     from vedette.report.files import check_writable
+    from vedette.trackkeeping import TrackKeeper
     from vedette.window import Window
     from vedette_vision.detector import WeaponDetector
 
-    looker = Looker(WeaponDetector.load(model, _settings(config, fps)), min_probability)
+    detector = WeaponDetector.load(model, _settings(config, fps))
+    looker = Looker(detector, min_probability)
     items = items_of(inputs, out)
     if out is not None:
         check_writable(out)
@@ -73,7 +76,9 @@ def detect(
         window = stack.enter_context(closing(Window())) if show else None
         stop = stack.enter_context(stoppable())
         bars = stack.enter_context(_bars())
-        run = _Run(looker, bars, stop, written, Drawings(out) if out else None, window)
+        card = detector.card
+        keeper = TrackKeeper(out, f"{card.name} {card.version}") if out else None
+        run = _Run(looker, bars, stop, written, Drawings(out) if out else None, window, keeper)
         run.listed = not (json_lines or not sys.stdout.isatty())
         failed = run.all(items)
     run.print_table()
@@ -93,11 +98,13 @@ class _Run:
         written: BoxTable | None,
         drawings: Drawings | None,
         window: Window | None,
+        keeper: TrackKeeper | None = None,
     ) -> None:
         from vedette.boxlists import ThingTable
 
         self._looker, self._bars, self._stop = looker, bars, stop
         self._written, self._drawings, self._window = written, drawings, window
+        self._keeper = keeper
         self._table = ThingTable()
         self.listed = False  # as a table, and not as JSON lines
         self.closed = False  # the window, which ends the run
@@ -141,6 +148,8 @@ class _Run:
         finally:
             if task is not None:
                 self._bars.remove_task(task)
+            if self._keeper is not None and video:
+                self._keeper.finish(item)
             if self._drawings is not None and not self._drawings.finish(item, video=video, stop=self._stop):
                 tell(f"{item.name}: stopped before its copy with boxes was done")
         self._table.finish(item)
@@ -162,6 +171,8 @@ class _Run:
                 self._written.add(sight)
         if self._drawings is not None:
             self._drawings.add(sight)
+        if self._keeper is not None:
+            self._keeper.add(sight)
         if self._window is not None and not self._show(self._window, sight):
             self.closed = True
             self._stop.set()

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from vedette.cli_chips import evaluate_chips
+from vedette.cli_evaluate_video import evaluate_video
 from vedette.cli_measure import evaluate_robustness, evaluate_shots
 from vedette.cli_models import Cache, Manifest, Model, Pictures, need_training
 from vedette_base.errors import InputError
@@ -18,6 +19,7 @@ evaluate_app = typer.Typer(help="Measure a model without leaks.", no_args_is_hel
 evaluate_app.command("shots")(evaluate_shots)
 evaluate_app.command("robustness")(evaluate_robustness)
 evaluate_app.command("chips")(evaluate_chips)
+evaluate_app.command("video")(evaluate_video)
 
 
 class Part(StrEnum):

@@ -78,6 +78,7 @@ class Sight:
         boxes: what is on it, most probable first.
         looked: whether the detector looked at it; else nothing moved, and what was there still is.
         duration: seconds of the whole video, where known.
+        tracks: what is followed and was seen on it.
     """
 
     item: Item
@@ -86,6 +87,7 @@ class Sight:
     boxes: tuple[FoundBox, ...]
     looked: bool = True
     duration: float | None = None
+    tracks: tuple[WeaponTrack, ...] = ()
 
 
 def items_of(given: Sequence[str], out: Path | None = None) -> list[Item]:
@@ -166,7 +168,8 @@ class Looker:
 
     Args:
         detector: what finds.
-        min_probability: calibrated probability from which a box is given, 0..1.
+        min_probability: calibrated probability from which a box is given, 0..1; classes that have a higher
+            threshold in the detector's configuration keep that.
 
     Attributes:
         notes: what to know of the item in hand that did not end it; complete once it has been looked through.
@@ -225,7 +228,7 @@ class Looker:
             looked = watcher.seen is not None
             if watcher.seen is not None:
                 held = self._boxes(watcher.seen, tracks)
-            yield Sight(item, frame.time, frame, held, looked, source.info.duration)
+            yield Sight(item, frame.time, frame, held, looked, source.info.duration, tuple(tracks))
 
     def _still(self, item: Item, frame: Frame, watcher: Watcher) -> Sight:
         if is_panorama(frame.size):
@@ -236,9 +239,10 @@ class Looker:
 
     def _boxes(self, seen: Sequence[Detection], tracks: Sequence[WeaponTrack]) -> tuple[FoundBox, ...]:
         boxes = []
+        own = self._detector.config.thresholds  # of classes; without one the common threshold alone counts
         for d in sorted(seen, key=lambda d: -d.probability):
-            if d.probability < self._least:
-                break
+            if d.probability < max(self._least, own.get(d.label, 0.0)):
+                continue
             track = _track_of(d, tracks)
             followed = (track.id, track.confirmed) if track is not None else (None, False)
             boxes.append(FoundBox(d.label, d.probability, d.box, *followed))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
+from types import MappingProxyType
 
 from vedette.analysis import Analysis
 from vedette.report.evidence import Evidence
 from vedette.report.exhibits import ClipStore, clip, sound, stills
 from vedette.report.reasons import reasons_chart
+from vedette.report.tracks import TrackFiles, links
 from vedette.report.wording import (
     KIND_WORDS,
     clock,
@@ -29,7 +32,13 @@ MANY = 6  # events from which a filter by level helps
 
 
 def event_cards(
-    analysis: Analysis, evidence: Evidence | None, store: ClipStore, *, clips: bool, pictures: int
+    analysis: Analysis,
+    evidence: Evidence | None,
+    store: ClipStore,
+    *,
+    clips: bool,
+    pictures: int,
+    tracks: Mapping[int, TrackFiles] = MappingProxyType({}),
 ) -> str:
     """The events section's HTML.
 
@@ -39,6 +48,7 @@ def event_cards(
         store: takes the clips.
         clips: whether pictured events get a playable clip.
         pictures: how many events, from the gravest, are pictured.
+        tracks: number of a track -> its files.
     """
     events = analysis.standing
     withdrawn = len(analysis.events) - len(events)
@@ -61,7 +71,7 @@ def event_cards(
         pictured = evidence is not None and index < pictures
         shown = _shown(analysis, event, evidence) if evidence and pictured else ""
         player = _clip(event, evidence, store) if evidence and pictured and clips else ""
-        cards.append(_card(analysis, event, shown, player))
+        cards.append(_card(analysis, event, shown, player, tracks))
     note = "".join(f'<p class="note">{text}</p>' for text in notes)
     return (
         f'<section aria-labelledby="h-events"><h2 id="h-events">Events, gravest first</h2>{_filter(analysis)}'
@@ -81,7 +91,9 @@ def _filter(analysis: Analysis) -> str:
     return f'<div class="filter" hidden>Show {boxes}</div>'
 
 
-def _card(analysis: Analysis, event: ThreatEvent, shown: str, player: str) -> str:
+def _card(
+    analysis: Analysis, event: ThreatEvent, shown: str, player: str, tracks: Mapping[int, TrackFiles]
+) -> str:
     exhibits = f'<div class="exhibits">{shown}</div>' if shown else ""
     start, end = analysis.wall_clock(event.start), analysis.wall_clock(event.end)
     when = f"{clock(event.start)} to {clock(event.end)}"
@@ -95,7 +107,7 @@ def _card(analysis: Analysis, event: ThreatEvent, shown: str, player: str) -> st
         f"{_odds(event)}</div>"
         f'<div class="body{"" if shown else " plain"}">{exhibits}<div class="facts">{player}'
         f"{reasons_chart(event)}"
-        f"{_bursts(event)}{_firearms(event)}{_weapons(event)}{_related(analysis, event)}"
+        f"{_bursts(event)}{_firearms(event)}{_weapons(event, tracks)}{_related(analysis, event)}"
         "</div></div></article>"
     )
 
@@ -161,17 +173,22 @@ def _sounds_like(burst: HeardBurst, event: ThreatEvent) -> str:
     return burst.firearms[0].label if len(event.bursts) > 1 and burst.firearms else ""
 
 
-def _weapons(event: ThreatEvent) -> str:
+def _weapons(event: ThreatEvent, tracks: Mapping[int, TrackFiles]) -> str:
     if not event.tracks:
         return ""
     rows = "".join(
         f'<tr><th scope="row">{escape(label_words(t.label))}</th><td>{clock(t.start)} to {clock(t.end)}, '
-        f'{t.looks} look{"s" if t.looks != 1 else ""}</td><td class="num">{percent(t.probability)}</td></tr>'
+        f"{t.looks} look{'s' if t.looks != 1 else ''}{_linked(tracks.get(t.id))}</td>"
+        f'<td class="num">{percent(t.probability)}</td></tr>'
         for t in sorted(event.tracks, key=lambda t: -t.probability)[:8]
     )
     more = len(event.tracks) - 8
     rest = f'<tr><td colspan="3" class="quiet">and {more} more in events.json</td></tr>' if more > 0 else ""
     return f'<table class="ranking"><caption>Weapons seen</caption><tbody>{rows}{rest}</tbody></table>'
+
+
+def _linked(files: TrackFiles | None) -> str:
+    return f": {links(files)}" if files is not None else ""
 
 
 def _related(analysis: Analysis, event: ThreatEvent) -> str:

@@ -6,8 +6,8 @@ scored at 8.81 s, whatever start offsets, edit lists or rotation the file has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from vedette_base.score import Medium, Segment
 
 SHORTEST = 0.1  # s of a span that is cut out
 STILL_REACH = 0.6  # s around the wanted time in which a still is looked for
+ONE_PASS = 10.0  # s; stills this close are read on from one to the next instead of sought
 
 
 class Reopen(Protocol):
@@ -104,16 +105,39 @@ class Evidence:
         """The picture nearest to ``time``, or None without one within reach."""
         if not self._info.video:
             return None
-        best: Frame | None = None
-        with self._open(self._within(time - STILL_REACH, time + STILL_REACH), sound=False) as source:
+        with closing(self.stills([time])) as found:
+            return next(found)
+
+    def stills(self, times: Sequence[float]) -> Generator[Still | None]:
+        """The picture nearest to each of ``times``, which must not fall; None without one within reach.
+
+        Times that lie close together are read in one pass, so many cost no more than the recording itself.
+        """
+        if not self._info.video:
+            yield from (None for _ in times)
+            return
+        begin = 0
+        for number in range(1, len(times) + 1):
+            if number == len(times) or times[number] - times[number - 1] > ONE_PASS:
+                yield from self._pass(times[begin:number])
+                begin = number
+
+    def _pass(self, times: Sequence[float]) -> Generator[Still | None]:
+        before: Frame | None = None
+        done = 0
+        span = self._within(times[0] - STILL_REACH, times[-1] + STILL_REACH)
+        with self._open(span, sound=False) as source:
             for item in source:
                 if isinstance(item, AudioBlock | Progress):
                     continue
-                if best is None or abs(item.time - time) < abs(best.time - time):
-                    best = item
-                if item.time >= time:
-                    break
-            return None if best is None else Still(best.time, best.bgr(*best.size))
+                while done < len(times) and item.time >= times[done]:
+                    yield _nearest(times[done], before, item)
+                    done += 1
+                if done == len(times):
+                    return
+                before = item
+            for time in times[done:]:
+                yield _nearest(time, before)
 
     def sound(self, span: Segment) -> Sound | None:
         """The sound of a span, or None where there is none at all."""
@@ -167,6 +191,14 @@ class Evidence:
             yield source
         finally:
             source.close()
+
+
+def _nearest(time: float, *frames: Frame | None) -> Still | None:
+    there = [frame for frame in frames if frame is not None and abs(frame.time - time) <= STILL_REACH]
+    if not there:
+        return None
+    best = min(there, key=lambda frame: abs(frame.time - time))
+    return Still(best.time, best.bgr(*best.size))
 
 
 def _fit(size: tuple[int, int], width: int) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from vedette.report.evidence import Evidence, Reopen, reopen_file
 from vedette.report.labels import audacity_labels, events_csv, raven_table
 from vedette.report.page import make_page
 from vedette.report.timeline import save_timeline
+from vedette.report.tracks import write_tracks
 from vedette.report.wording import printable
 from vedette_base.bundle import Card
 from vedette_base.errors import OutputError, VedetteError
@@ -52,7 +53,7 @@ def write_results(
         run: what was asked for, kept in the manifest so that a later run knows whether it may skip.
         cards: sense -> card of its model, shown in the report.
         reopen: how to open the recording again for pictures; the file at ``analysis.path`` by default.
-        stop: once set, clips and an annotated video that are not done yet are left away.
+        stop: once set, clips, pictures of tracks and an annotated video that are not done yet are left away.
 
     Returns:
         ``folder``.
@@ -76,11 +77,15 @@ def write_results(
         failed = _annotate(analysis, work, reopen, stop) if annotate else None
         hurried = stop is not None and stop.is_set()
         clips, left = clips and not hurried, clips and hurried
-        page = make_page(analysis, evidence, folder=work, clips=clips, pictures=pictures, cards=cards or {})
+        tracks = write_tracks(analysis, evidence, work, pictures=not hurried)
+        page = make_page(
+            analysis, evidence, folder=work, clips=clips, pictures=pictures, cards=cards or {}, tracks=tracks
+        )
         _write(work / "report.html", page)
         # Without what was asked for the next run must not take it for done.
-        kept = None if failed is not None or left else run
-        _write(work / MANIFEST, json.dumps(_manifest(analysis, work, kept), indent=1) + "\n")
+        kept = None if failed is not None or left or (hurried and tracks) else run
+        source = {"path": printable(analysis.source.name), "sha256": analysis.sha256}
+        write_manifest(work, source, analysis.models, complete=analysis.complete, run=kept)
     if failed is not None:
         raise failed
     return folder
@@ -208,20 +213,37 @@ def _annotate(
     return None
 
 
-def _manifest(analysis: Analysis, work: Path, run: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Hashes of every file here and of the recording, with the versions that made them."""
+def write_manifest(
+    work: Path,
+    source: Mapping[str, Any],
+    models: Mapping[str, str],
+    *,
+    complete: bool = True,
+    run: Mapping[str, Any] | None = None,
+) -> None:
+    """Write hashes of every file in ``work`` and of its source, with the versions that made them.
+
+    Args:
+        source: ``path`` and ``sha256`` of the recording.
+        models: sense -> name and version.
+        run: what was asked for.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     from vedette import __version__
 
     files = sorted(path for path in work.rglob("*") if path.is_file())
-    return {
+    manifest = {
         "schema": 1,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "input": {"path": printable(analysis.source.name), "sha256": analysis.sha256},
-        "complete": analysis.complete,
-        "versions": {"vedette": __version__, "python": platform.python_version(), **analysis.models},
+        "input": {"path": source["path"], "sha256": source["sha256"]},
+        "complete": complete,
+        "versions": {"vedette": __version__, "python": platform.python_version(), **models},
         "run": dict(run) if run is not None else None,
         "files": {path.relative_to(work).as_posix(): _described(path) for path in files},
     }
+    _write(work / MANIFEST, json.dumps(manifest, indent=1) + "\n")
 
 
 def _described(path: Path) -> dict[str, Any]:

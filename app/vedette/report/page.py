@@ -14,6 +14,7 @@ from vedette.report.cards import event_cards
 from vedette.report.evidence import Evidence
 from vedette.report.exhibits import ClipStore
 from vedette.report.lanes import timeline
+from vedette.report.tracks import TrackFiles, links
 from vedette.report.wording import (
     clock,
     label_words,
@@ -38,6 +39,7 @@ def make_page(
     clips: bool = False,
     pictures: int = 12,
     cards: Mapping[str, Card] | None = None,
+    tracks: Mapping[int, TrackFiles] | None = None,
 ) -> str:
     """The page's HTML.
 
@@ -48,16 +50,18 @@ def make_page(
         clips: whether events get a playable clip.
         pictures: how many events, from the gravest, get stills, spectrogram and clip.
         cards: sense -> card of its model.
+        tracks: number of a track -> its chip, snapshot and record, which lie beside the page.
     """
+    files = tracks or {}
     style, script = _resource("page.css"), _resource("page.js")
     name = escape(printable(Path(analysis.source.name).name or analysis.source.name))
     sections = (
         _header(analysis, name),
         _banner(analysis),
         f'<section aria-labelledby="h-time"><h2 id="h-time">Timeline</h2>{timeline(analysis)}</section>',
-        event_cards(analysis, evidence, ClipStore(folder), clips=clips, pictures=pictures),
+        event_cards(analysis, evidence, ClipStore(folder), clips=clips, pictures=pictures, tracks=files),
         _gaps(analysis),
-        _finds(analysis),
+        _finds(analysis, files),
         _models(analysis, cards or {}),
         _resource("reading.html"),
     )
@@ -134,23 +138,28 @@ def _gaps(analysis: Analysis) -> str:
     )
 
 
-def _finds(analysis: Analysis) -> str:
+def _finds(analysis: Analysis, files: Mapping[int, TrackFiles]) -> str:
     shots, tracks = analysis.shots, analysis.tracks
     if not shots and not tracks:
         return ""
-    rows = [(s.time, f"shot, burst {s.burst + 1}", clock(s.time, decimals=2), s.probability) for s in shots]
-    rows += [
-        (t.start, label_words(t.label), f"{clock(t.start)} to {clock(t.end)}", t.probability) for t in tracks
+    rows = [
+        (s.time, f"shot, burst {s.burst + 1}", clock(s.time, decimals=2), s.probability, "") for s in shots
     ]
+    rows += [
+        (t.start, label_words(t.label), f"{clock(t.start)} to {clock(t.end)}", t.probability,
+         links(files.get(t.id)))
+        for t in tracks
+    ]  # fmt: skip
     cells = "".join(
-        f"<tr><td>{when}</td><td>{escape(found)}</td><td class='num'>{percent(probability)}</td></tr>"
-        for _, found, when, probability in sorted(rows)[:LISTED_FINDS]
+        f"<tr><td>{when}</td><td>{escape(found)}</td><td class='num'>{percent(probability)}</td>"
+        f"<td>{linked}</td></tr>"
+        for _, found, when, probability, linked in sorted(rows)[:LISTED_FINDS]
     )
     cut = f" (the first {LISTED_FINDS}; all are in timeline.npz)" if len(rows) > LISTED_FINDS else ""
     return (
         f"<details><summary>Everything heard and seen: {len(shots)} shots, {len(tracks)} weapon tracks{cut}"
-        "</summary><table><thead><tr><th>Time</th><th>Found</th><th>Probability</th></tr></thead>"
-        f"<tbody>{cells}</tbody></table></details>"
+        "</summary><table><thead><tr><th>Time</th><th>Found</th><th>Probability</th><th>Files</th></tr>"
+        f"</thead><tbody>{cells}</tbody></table></details>"
     )
 
 
@@ -179,8 +188,9 @@ def _footer(analysis: Analysis) -> str:
 
     return (
         f"<footer>Made by Vedette {__version__}. The same results for programs: events.json, events.csv, "
-        "labels-audacity.txt, labels-raven.txt, timeline.npz. manifest.json holds the SHA-256 of the "
-        "recording and of every file.</footer>"
+        "labels-audacity.txt, labels-raven.txt, timeline.npz; where weapons were followed, tracks/ has a "
+        "chip, a snapshot and a record of each. manifest.json holds the SHA-256 of the recording and of "
+        "every file.</footer>"
     )
 
 

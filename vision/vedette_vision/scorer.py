@@ -23,6 +23,9 @@ EARLY = 0.3
 """A frame up to this share of the period before its due time is taken; earlier ones are passed over."""
 GAP = 2.5
 """Frames further apart than this many periods leave a span that was not observed between them."""
+LEAST_ON_VIDEO, MOST_ON_VIDEO = 0.04, 4
+"""Uncalibrated score from which boxes of a frame get a second opinion, and how many of them: what scores less
+does not begin a track, and a frame has little time."""
 _WEAPONS = [VISION_LABELS.index(name) for name in WEAPONS]
 
 
@@ -56,6 +59,8 @@ class VisionScorer:
             classifier = ChipClassifier.load(config.verifier.model, backend=backend, threads=threads)
         self.config, self.detector, self.classifier = config, detector, classifier
         self._verifier = Verifier(classifier, config.verifier.threshold) if classifier else None
+        least = max(config.verifier.least, LEAST_ON_VIDEO)
+        self._verified = config.verifier.model_copy(update={"least": least})
         self._gate = MotionGate(config.motion)
         self._tracker = Tracker(config.tracker, {name: detector.threshold(name) for name in VISION_LABELS})
         self._period = 1.0 / config.frames_per_second
@@ -135,7 +140,9 @@ class VisionScorer:
     def _look(self, frame: Frame, moving: npt.NDArray[np.bool_] | None) -> Look:
         """A look, and the second opinion on what is small in it where there is a classifier."""
         look = self._closer(frame, moving)
-        return rescored(self.classifier, frame, look, self.config.verifier) if self.classifier else look
+        if self.classifier is None:
+            return look
+        return rescored(self.classifier, frame, look, self._verified, most=MOST_ON_VIDEO)
 
     def _closer(self, frame: Frame, moving: npt.NDArray[np.bool_] | None) -> Look:
         """A first look and, within the budget, a closer one at those for whom something speaks."""

@@ -19,6 +19,8 @@ from vedette_vision.detector import MOST_PIXELS
 from vedette_vision.imaging import network_input
 from vedette_vision.look import Look
 
+BATCH = 4
+"""Chips that are looked at together."""
 MOST_BOXES = 64
 """Of one look, best first, that are asked about: a chip takes about a millisecond."""
 _WEAPON_COLUMNS = tuple(VISION_LABELS.index(name) for name in WEAPONS)
@@ -54,7 +56,10 @@ class ChipClassifier:
             )
         self.card: Card = bundle.card
         self._mirrored = bool(bundle.card.input.get("mirrored", False))
-        self._engine = engine or open_engine(bundle, backend=backend, network=_torch_network, threads=threads)
+        # one size of batch: each other one would be compiled anew and kept
+        self._engine = engine or open_engine(
+            bundle, shape=(BATCH, 3, CHIP, CHIP), backend=backend, network=_torch_network, threads=threads
+        )
 
     @classmethod
     def load(cls, model: str, *, backend: Backend = "auto", threads: int | None = None) -> ChipClassifier:
@@ -83,7 +88,9 @@ def chips_in(frame: Frame, boxes: Sequence[Sequence[float] | Floats]) -> list[Pi
     return [cut_chip(image, [float(v) * shrink for v in box], side=CHIP) for box in boxes]
 
 
-def rescored(classifier: ChipClassifier, frame: Frame, look: Look, config: VerifierConfig) -> Look:
+def rescored(
+    classifier: ChipClassifier, frame: Frame, look: Look, config: VerifierConfig, *, most: int = MOST_BOXES
+) -> Look:
     """A look whose small weapons score as both opinions have it: log-odds summed, the second weighted.
 
     Large things stay as they are: the detector sees them better than a chip of 112 pixels shows them. So do
@@ -94,6 +101,7 @@ def rescored(classifier: ChipClassifier, frame: Frame, look: Look, config: Verif
         frame: that was looked at.
         look: in its pixels, uncalibrated.
         config: ``weight``, ``small`` and ``least``.
+        most: boxes that are asked about, best first.
     """
     if config.weight == 0 or len(look.scores) == 0:
         return look
@@ -101,7 +109,9 @@ def rescored(classifier: ChipClassifier, frame: Frame, look: Look, config: Verif
     asked = np.isin(look.classes, _WEAPON_COLUMNS) & (look.scores >= config.least)
     asked &= sides <= config.small * max(frame.size)
     rows = np.flatnonzero(asked)
-    rows = rows[np.argsort(-look.scores[rows], kind="stable")][:MOST_BOXES]
+    rows = rows[np.argsort(-look.scores[rows], kind="stable")][:most]
+    if rows.size == 0:
+        return look  # without a look at the whole frame
     chances = classifier.weapon(chips_in(frame, list(look.boxes[rows])))
     odds = _log_odds(look.scores[rows]) + config.weight * _log_odds(chances)
     scores = look.scores.copy()

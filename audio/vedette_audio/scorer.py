@@ -28,6 +28,9 @@ from vedette_base.score import AUDIO_LABELS, GUNSHOT, Score, ScoreBlock, Segment
 Floats = npt.NDArray[np.float32]
 _SHORTEST = 0.02
 """Seconds of sound between two silences that are worth hearing; less (a single spike) was not observed."""
+TOGETHER = 4
+"""Windows that the network takes at once: one size, because a network compiled for any size takes a quarter
+longer, and the gate leaves batches of all sizes."""
 _CONTEXT = 0.25
 """Seconds a shot must lie inside a window for that window to speak for it."""
 
@@ -55,7 +58,7 @@ class AudioScorer:
         check_card(bundle.card)
         self._bundle = bundle
         self._card, self._config = bundle.card, config
-        shape = (-1, 1, MELS, frames_in(round(config.window * SAMPLE_RATE)))
+        shape = (min(TOGETHER, config.batch), 1, MELS, frames_in(round(config.window * SAMPLE_RATE)))
         self._engine = engine or open_engine(
             bundle, shape=shape, backend=backend, network=torch_network(bundle.card), threads=threads
         )

@@ -1,7 +1,8 @@
 """A public sound tagger to learn from: EfficientAT ``mn04``, trained on AudioSet (527 classes, mAP 0.432).
 
-Only training uses it; no bundle holds it. Schmid, Koutini and Widmer, "Efficient Large-scale Audio Tagging
-via Transformer-to-CNN Knowledge Distillation" (ICASSP 2023), https://github.com/fschmid56/EfficientAT (MIT).
+Only training uses it as it is; bundles may hold networks fine-tuned from it (``tutor.py``).
+Schmid, Koutini and Widmer, "Efficient Large-scale Audio Tagging via Transformer-to-CNN Knowledge
+Distillation" (ICASSP 2023), https://github.com/fschmid56/EfficientAT (MIT).
 The network is MobileNetV3-Large at width 0.4 over one log-mel picture; its parameter names are those of the
 published state dict, so that the file loads strictly.
 """

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 import torchaudio
-from safetensors.torch import save_file
+from safetensors.torch import save
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
@@ -42,6 +41,7 @@ from vedette_base.config import AudioTrainConfig
 from vedette_base.errors import DataError, OutputError
 from vedette_base.media import SAMPLE_RATE as OURS
 from vedette_base.score import AUDIO_LABELS
+from vedette_base.whole_files import write_whole, write_whole_text
 
 Floats = npt.NDArray[np.float32]
 Step = Callable[[float, float], None]
@@ -276,7 +276,7 @@ def fit(
     tutor.load_state_dict(average.weights)
     _save(average.weights, out)
     figures = {"seed": seed, "epochs": epochs, **measure(Tutors([tutor]), data)}
-    out.with_suffix(".json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    write_whole_text(out.with_suffix(".json"), json.dumps(figures, indent=1))
     return figures
 
 
@@ -328,9 +328,8 @@ def _step(tutor: Tutor, optimizer: torch.optim.Optimizer, loss: Tensor, average:
 
 
 def _save(weights: dict[str, Tensor], out: Path) -> None:
-    part = out.with_name(out.name + ".part")
-    save_file({name: value.detach().contiguous() for name, value in weights.items()}, part)
-    os.replace(part, out)
+    data = save({name: value.detach().contiguous() for name, value in weights.items()})
+    write_whole(out, lambda file: file.write(data))
 
 
 def measure(tutors: Tutors, data: TrainingData) -> dict[str, float]:

@@ -83,7 +83,11 @@ def test_boxes_cut_by_the_edge_of_a_close_up_are_left_to_the_whole_picture() -> 
         ((416, 312), True, (512, 512)),
         ((480, 480), True, (640, 640)),
         ((1, 1), True, (512, 512)),
-        ((1920, 1080), True, (640, 640)),
+        ((1920, 1080), True, (640, 384)),
+        ((1080, 1920), True, (384, 640)),
+        ((1600, 1200), True, (640, 480)),
+        ((1200, 1200), True, (640, 640)),
+        ((20000, 300), True, (640, 384)),
     ],
 )
 def test_the_input_follows_the_shape_of_the_picture(
@@ -136,6 +140,25 @@ def test_a_still_with_small_people_is_also_looked_at_enlarged_and_every_look_is_
     engine.shapes.clear()
     detector(engine).detect(painted((416, 312), ("pistol", 300, 200, 12, 8)))
     assert [shape[2] for shape in engine.shapes] == [512, 512], "nobody is small"
+
+
+def test_a_large_still_is_looked_at_with_all_its_pixels_whether_somebody_is_on_it_or_not() -> None:
+    engine = PaintedEngine()
+    detector(engine).detect(painted((1920, 1080), ("pistol", 300, 200, 40, 30)))
+    assert [shape[2:] for shape in engine.shapes] == [(384, 640)] * 2 + [(768, 1344)] * 2
+    engine.shapes.clear()
+    detector(engine).detect(painted((1920, 1080), ("person", 100, 100, 80, 200)))
+    assert [shape[2:] for shape in engine.shapes] == [(384, 640)] * 2 + [(768, 1344)] * 2 + [(416, 416)] * 2
+    engine.shapes.clear()
+    plain = VisionConfig.model_validate({"closer_look": {"whole": 0.0}})
+    detector(engine, plain).detect(painted((1920, 1080), ("pistol", 300, 200, 40, 30)))
+    assert [shape[2:] for shape in engine.shapes] == [(384, 640)] * 2
+
+
+def test_a_thing_that_the_first_look_is_too_coarse_for_is_found_on_a_large_still() -> None:
+    """Two pixels of the first look, five of the picture as it is."""
+    found = detector(PaintedEngine()).detect(painted((1920, 1080), ("pistol", 1400, 700, 6, 6)))
+    assert [d.label for d in found] == ["pistol"]
 
 
 def test_people_are_kept_by_the_closer_look() -> None:

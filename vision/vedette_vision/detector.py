@@ -23,6 +23,8 @@ from vedette_base.media import Frame, Pixels
 from vedette_base.score import VISION_LABELS, Box
 from vedette_vision.boxes import Floats, Letterbox, decode
 from vedette_vision.imaging import network_input, resize
+from vedette_vision.input_sizes import LEAST_FINER, shaped
+from vedette_vision.input_sizes import input_size as input_size
 from vedette_vision.labels import OUTPUTS, PERSON
 from vedette_vision.look import Look as Look
 from vedette_vision.look import Window, faded, mirrored, moved, pooled, thinned
@@ -35,20 +37,16 @@ Backend = Literal["auto", "openvino", "torch"]
 
 LEAST_SCORE = 0.005
 """Uncalibrated score below which nothing is kept."""
-SQUARE = 1.25
-"""Pictures less oblong than this go through the square input."""
 MOST_PIXELS = 4_000_000
 """A frame larger than this is scaled down before people are cut out of it: an 8K frame would take 100 MB."""
-SMALL_STILL = 0.8
-"""Share of ``still_size`` that small stills get: blown up further, things outgrow what training showed."""
-ENLARGE = 1.2
-"""Stills are small when this much larger they still fit it. Measured: knives of 300 pixels have AP50 0.54 at
-384 pixels, 0.62 at 512 and 0.56 at 640; long guns of 416 pixels 0.67 at 512 and 0.59 at 640."""
 SMALL = 0.2
 """Share of the picture's longer side below which a thing is small: ``closer_look.small_nms_iou`` applies."""
 LEAST_FIRST, MOST_LARGER = 0.12, 0.4
 """Where the picture was also looked at enlarged: shares of its longer side from which on the first look
 counts, and up to which the enlarged one does."""
+MOST_ENLARGED, MOST_FINER = 2.1, 0.25
+"""Large stills: how many times they are enlarged at most, and what then stands for ``MOST_LARGER``: beyond,
+street furniture turns into weapons."""
 LEAST_GAIN = 1.3
 """A person already this close to the enlarged size in the first look is not looked at again."""
 
@@ -214,26 +212,47 @@ class WeaponDetector:
 
         All looks are taken plain and, if ``closer_look.mirror`` is on, mirrored. Where somebody is small,
         people are enlarged, and so is the whole picture, which then answers for small things in the first
-        look's place.
+        look's place. A picture with more pixels than the first look saw is enlarged anyway.
         """
         settings = self.config.closer_look
         if not settings.enabled:
             return first
         people = people_worth_it(first, frame, self.config)
         side = input_size(frame.size, self.config, still=frame.still)
-        looks = [self._whole(frame, side, first)]
-        if len(people) == 0:
-            return looks[0]
         longest = float(max(frame.size))
-        if settings.whole:
-            larger = (round(side[0] * settings.whole / 32) * 32, round(side[1] * settings.whole / 32) * 32)
-            enlarged = self._whole(frame, larger)
-            looks = [looks[0].sized(LEAST_FIRST * longest, longest), enlarged.sized(0, MOST_LARGER * longest)]
-        cuts, fits, windows = self._cut_out(frame, people, settings.still_size)
-        closer = self._both_ways(cuts, fits)
-        looks += [moved(look, w, frame.size) for look, w in zip(closer, windows, strict=True)]
+        looks = [self._whole(frame, side, first)]
+        finer = longest / max(side)  # pixels of the picture per pixel of the first look
+        if times := self._enlarged_by(finer, len(people) > 0):
+            larger = round(max(side) * times / 32) * 32
+            shape = (larger, larger) if side[0] == side[1] else shaped(frame.size, larger)
+            most = MOST_FINER if finer > LEAST_FINER else MOST_LARGER
+            enlarged = self._whole(frame, shape).sized(0, most * longest)
+            looks = [looks[0].sized(LEAST_FIRST * longest, longest), enlarged]
+        if len(people):
+            looks += self._enlarged_people(frame, people)
+        elif len(looks) == 1:
+            return looks[0]
         found = thinned(pooled(looks, agreed=False), SMALL * longest, settings.small_nms_iou)
         return found.with_people_of(first)
+
+    def _enlarged_by(self, finer: float, peopled: bool) -> float:
+        """How many times as large a still is looked at again; 0: not.
+
+        Args:
+            finer: pixels of the picture per pixel of the first look.
+            peopled: whether somebody small is on it: then even beyond its own pixels.
+        """
+        least = self.config.closer_look.whole
+        if not least or not (peopled or finer > LEAST_FINER):
+            return 0.0
+        own = min(finer, MOST_ENLARGED)
+        return max(least, own) if peopled else own
+
+    def _enlarged_people(self, frame: Frame, people: Floats) -> list[Look]:
+        """Looks at enlarged squares around people of a still ``(n, 4)``, in pixels of the picture."""
+        cuts, fits, windows = self._cut_out(frame, people, self.config.closer_look.still_size)
+        closer = self._both_ways(cuts, fits)
+        return [moved(look, w, frame.size) for look, w in zip(closer, windows, strict=True)]
 
     def _whole(self, frame: Frame, side: tuple[int, int], plain: Look | None = None) -> Look:
         """A look at the whole picture in an input of (width, height), plain (unless given) and mirrored."""
@@ -333,20 +352,6 @@ class WeaponDetector:
             network=_torch_network,
             threads=self._threads,
         )
-
-
-def input_size(picture: tuple[int, int], config: VisionConfig, *, still: bool) -> tuple[int, int]:
-    """(width, height) of the network's input for a picture of (width, height).
-
-    Stills and near-square video go through a square one, chosen so that small pictures are not blown up.
-    """
-    if still or max(picture) / min(picture) < SQUARE:
-        small = round(config.still_size * SMALL_STILL / 32) * 32
-        side = small if ENLARGE * max(picture) <= small else config.still_size
-        return side, side
-    if picture[0] >= picture[1]:
-        return config.input_width, config.input_height
-    return config.input_height, config.input_width
 
 
 def people_worth_it(look: Look, frame: Frame, config: VisionConfig) -> Floats:

@@ -106,7 +106,7 @@ class CloserLookConfig(Section):
     """Stills: every look is also taken mirrored."""
     whole: float = Field(default=1.7, ge=0.0, le=4.0)
     """Stills on which somebody is small: the whole picture again, so many times as large as in the first
-    look; 0: not."""
+    look; large stills, whoever is on them, with the pixels that they have, up to 2.1 times; 0: not."""
     first_share: Probability = 0.5
     """Video: what is left of a first look's score of a small thing where somebody was looked at closer."""
     small_nms_iou: Probability = 0.3

@@ -11,7 +11,7 @@ import torch
 
 from tests.pictures import RED_SQUARE, Shown, few, red_square, write_manifest, write_weights
 from vedette_base.config import VisionTrainConfig
-from vedette_base.errors import DataError
+from vedette_base.errors import ConfigError, DataError
 from vedette_vision.augment import Sampler
 from vedette_vision.dataset import LABEL_IDS, Picture, data_hash, load_pictures, with_people
 from vedette_vision.labels import OUTPUTS
@@ -85,6 +85,20 @@ def test_a_checkpoint_of_other_classes_is_refused(tmp_path: Path) -> None:
     torch.save({"outputs": ["cat"]}, tmp_path / "other.ckpt")
     with pytest.raises(DataError, match="other classes"):
         load_checkpoint(tmp_path / "other.ckpt")
+
+
+def test_a_run_does_not_go_on_with_other_settings(tiny: Path, tmp_path: Path) -> None:
+    train(tiny, settings(), tmp_path, stop_after=1)
+    with pytest.raises(ConfigError, match="another seed: 0, not 7"):
+        train(tiny, settings(seed=7), tmp_path, resume=True)
+    assert train(tiny, settings(steps=3, log_steps=1), tmp_path, resume=True).steps == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
+def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").write_bytes(content)
+    with pytest.raises(DataError, match="not a readable checkpoint"):
+        load_checkpoint(tmp_path / "last.ckpt")
 
 
 def test_norms_put_back_do_not_change_the_function() -> None:

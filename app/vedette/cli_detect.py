@@ -194,19 +194,8 @@ def _settings(config: Path | None, fps: float | None) -> VisionConfig:
 
 def _bars() -> Progress:
     """Bars on a terminal only."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn
 
-    console = Console(stderr=True, highlight=False)
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-        disable=not console.is_terminal,
-    )
+    from vedette.counting import bars
+
+    return bars(TextColumn("{task.description}", markup=False), BarColumn())

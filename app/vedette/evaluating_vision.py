@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
+from vedette.counting import counting
 from vedette.evaluating import Result, results_folder, write_result
 from vedette.report.evaluation_page import make_evaluation_page
 from vedette.vision_tables import (
@@ -82,7 +79,7 @@ def evaluate_vision_model(
     folder = results_folder(out)
     names = [model] if against is None else [model, against]
     detectors = [_open(name) for name in names]
-    with _bar() as tell:
+    with counting("looking") as tell:
         twins = set() if keep_twins else set(twins_in_training(root, pictures))
         pictures = [p for i, p in enumerate(pictures) if i not in twins]
         if not pictures:
@@ -220,15 +217,3 @@ def _conditions(seen: Sequence[Seen], pictures: Sequence[Picture], part: Part, t
         f"Near-duplicates of training pictures left out: {twins}.",
         "Confidence is the calibrated probability that `vedette detect` prints.",
     )
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn("looking"), BarColumn(), TextColumn("{task.completed} of {task.total}"))
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)

@@ -21,6 +21,7 @@ from vedette_base.errors import DataError
 from vedette_base.whole_files import write_whole
 from vedette_vision.augment import Sampler
 from vedette_vision.boxes import Letterbox, decode
+from vedette_vision.checkpoints import MAY_CHANGE, check_settings, read_state
 from vedette_vision.curves import draw_curves
 from vedette_vision.dataset import Labels, Picture, data_hash, load_pictures, with_people
 from vedette_vision.judge import NOT_PICKED_BY, as_tensor, hold_out, look_figures, predict, val_figures
@@ -81,7 +82,8 @@ def train(
         stop_after: stop after so many steps of this call (the schedule stays that of the whole).
 
     Raises:
-        DataError: no data, no start weights, or a checkpoint of another configuration.
+        DataError: no data, no start weights, or no checkpoint to resume from.
+        ConfigError: the run to resume has other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings = json.dumps(config.model_dump(mode="json"), indent=1)
@@ -278,6 +280,7 @@ class _Run:
             "best": self.best,
             "outputs": list(OUTPUTS),
             "architecture": self.config.architecture,
+            "config": self.config.model_dump_json(),
             "average": (kept or self.average).state_dict(),
         }
         if kept is None:
@@ -285,8 +288,9 @@ class _Run:
         write_whole(self.folder / name, lambda file: torch.save(state, file))
 
     def load(self, file: Path) -> None:
-        """Continue from a checkpoint of this project."""
+        """Continue from a checkpoint of this project. Raises ConfigError where the settings changed since."""
         state = load_checkpoint(file)
+        check_settings(state.get("config"), self.config, self.folder, may_change=MAY_CHANGE | {"val_every"})
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -295,9 +299,7 @@ class _Run:
 
 def load_checkpoint(file: Path) -> dict[str, Any]:
     """Read a training checkpoint (tensors and plain values only). Raises DataError if it is none of ours."""
-    if not file.is_file():
-        raise DataError(f"no checkpoint at {file}", hint="train without --resume first")
-    state: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
+    state = read_state(file, none="train without --resume first")
     if state.get("outputs") != list(OUTPUTS):
         raise DataError(f"{file} has other classes: {state.get('outputs')}", hint=f"expected {list(OUTPUTS)}")
     return state

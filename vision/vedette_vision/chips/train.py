@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import math
-import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from vedette_base.config import ChipConfig
 from vedette_base.errors import ConfigError, DataError, OutputError
 from vedette_base.whole_files import need_room, write_whole, write_whole_text
 from vedette_vision.boxes import Floats
+from vedette_vision.checkpoints import check_settings, read_state
 from vedette_vision.chips.augment import augment
 from vedette_vision.chips.cut import LABELS, centre
 from vedette_vision.chips.dataset import Chips
@@ -32,8 +32,6 @@ from vedette_vision.metrics import auroc
 
 log = logging.getLogger(__name__)
 LAST, BEST, SETTINGS, LOG = "last.ckpt", "best.ckpt", "config.json", "log.jsonl"
-MAY_CHANGE = frozenset(("steps", "minutes", "bf16", "epoch_steps", "save_steps", "log_steps"))
-"""Settings with which a run may go on other than it began."""
 NORM_BATCHES = 8
 """Of chips that give the norms of start weights their statistics."""
 Draw = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
@@ -225,13 +223,7 @@ class _Run:
     def load(self) -> None:
         """Continue from the run's last checkpoint."""
         state = load_checkpoint(self.folder / LAST)
-        before = json.loads(state["config"])
-        for name, value in self.config.model_dump(mode="json").items():
-            if name not in MAY_CHANGE and before.get(name) != value:
-                raise ConfigError(
-                    f"{self.folder} holds a run with another {name}: {before.get(name)!r}, not {value!r}",
-                    hint="choose another --run folder, or --no-resume",
-                )
+        check_settings(state["config"], self.config, self.folder)
         if state["data"] != self.key:
             raise ConfigError(
                 f"{self.folder} holds a run on other chips",
@@ -245,15 +237,8 @@ class _Run:
 
 def load_checkpoint(file: Path) -> dict[str, Any]:
     """Read a checkpoint (tensors and plain values only). Raises DataError if it is no chip classifier."""
-    if not file.is_file():
-        raise DataError(f"no checkpoint at {file}", hint="vedette train chips makes one")
-    try:
-        state: Any = torch.load(file, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
-        raise DataError(
-            f"{file}: not a readable checkpoint", hint="start anew with --no-resume, or into another folder"
-        ) from error
-    if not isinstance(state, dict) or state.get("labels") != list(LABELS):
+    state = read_state(file, none="vedette train chips makes one")
+    if state.get("labels") != list(LABELS):
         raise DataError(f"{file} is no chip classifier", hint="vedette train chips makes one")
     return state
 

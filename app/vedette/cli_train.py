@@ -146,6 +146,24 @@ def train_vision(
     )
 
 
+@train_app.command("average")
+def train_average(
+    sources: Annotated[list[Path], typer.Argument(help="Run folders of the detector, or checkpoints.")],
+    run: Annotated[Path, typer.Option("--run", "--out", "-o", help="Run folder to write.")] = Path(
+        "runs/average"
+    ),
+    share: Annotated[
+        list[float] | None, typer.Option(help="Weight of a run, once per run; alike if not given.")
+    ] = None,
+) -> None:
+    """Average the weights of detector trainings that began with the same weights."""
+    need_training()
+    from vedette_vision.average import average_runs
+
+    print_line(average_runs(sources, run, shares=share or ()))
+    typer.echo(f"averaged: {run}; next: vedette evaluate vision PICTURES --model {run}", err=True)
+
+
 def _changed(settings: AudioTrainConfig, **changes: object) -> AudioTrainConfig:
     """Settings with those of the command line in their place. Raises ConfigError."""
     from pydantic import ValidationError

@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from vedette_base.errors import ConfigError, DataError
 
+LAST = "last.ckpt"
+"""Name of the checkpoint from which a run goes on."""
 MAY_CHANGE = frozenset(("steps", "minutes", "bf16", "epoch_steps", "save_steps", "log_steps"))
 """Settings with which a run may go on other than it began."""
 

@@ -22,6 +22,7 @@ from vedette_base.config import ChipConfig
 from vedette_base.errors import ConfigError, DataError, OutputError
 from vedette_base.whole_files import need_room, write_whole, write_whole_text
 from vedette_vision.boxes import Floats
+from vedette_vision.checkpoints import LAST as LAST
 from vedette_vision.checkpoints import check_settings, read_state
 from vedette_vision.chips.augment import augment
 from vedette_vision.chips.cut import LABELS, centre
@@ -31,7 +32,7 @@ from vedette_vision.imaging import network_input
 from vedette_vision.metrics import auroc
 
 log = logging.getLogger(__name__)
-LAST, BEST, SETTINGS, LOG = "last.ckpt", "best.ckpt", "config.json", "log.jsonl"
+BEST, SETTINGS, LOG = "best.ckpt", "config.json", "log.jsonl"
 NORM_BATCHES = 8
 """Of chips that give the norms of start weights their statistics."""
 Draw = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]

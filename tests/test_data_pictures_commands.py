@@ -106,6 +106,14 @@ def test_convert_writes_what_can_be_prepared_again(vedette: Command, source: Pat
     assert "is not empty" in vedette("data", "convert", source, "--to", form, "--out", form).said[0]
 
 
+def test_convert_writes_the_folders_of_the_deepcam_set_and_reads_them(vedette: Command, source: Path) -> None:
+    result = vedette("data", "convert", source, "--to", "deepcam", "--out", "cam")
+    assert result.out == "10 in classifier/gun, 10 in classifier/other, 10 in detector/gun\n"
+    back = vedette("data", "convert", "cam", "--to", "coco", "--out", "back")
+    assert back.out == "10 pictures, 10 boxes of 1 classes: gun\n"
+    assert back.said == ["left out: 20 chips, which show one thing each: --to deepcam has a place for them"]
+
+
 def test_compare_labels_prints_a_table_or_json(vedette: Command, source: Path) -> None:
     other = vedette.folder / "other"
     write_yolo(

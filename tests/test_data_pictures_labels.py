@@ -8,14 +8,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from tests.fakes import picture_card
 from tests.picture_sources import coco, voc, write_picture
+from vedette.cli_data_pictures import _trained
 from vedette.report.labeltable import comparison_lines
 from vedette_base.bundle import Bundle
 from vedette_base.errors import DataError
 from vedette_vision.detector import WeaponDetector
 from vedette_vision.fakes import COLOURS, PaintedEngine
+from vedette_vision.labels import OUTPUTS
+from vedette_vision.network import build
 from vedette_vision.prepare.compare import compare, match, read_label_set
 from vedette_vision.prepare.drafts import write_drafts
 from vedette_vision.prepare.labelled import LabelBox
@@ -124,3 +128,24 @@ def test_sets_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     (tmp_path / "sub" / "a.txt").write_text("")
     with pytest.raises(DataError, match="several label files are called a"):
         read_label_set(tmp_path, ["gun"])
+
+
+def test_what_label_sets_train_to_is_judged_of_runs_and_of_bundles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = {"step": 7, "outputs": list(OUTPUTS), "architecture": "yolov3-tiny"}
+    torch.save(state | {"average": build("yolov3-tiny").state_dict()}, tmp_path / "best.ckpt")
+    opened = []
+
+    class Report:
+        def as_dict(self) -> dict[str, object]:
+            return {"map50": 0.5}
+
+    def evaluate(pictures: Path, bundle: Bundle, *, engines: object) -> Report:
+        opened.append((bundle.card.version, engines is not None))
+        return Report()
+
+    monkeypatch.setattr("vedette_vision.evaluate.evaluate", evaluate)
+    assert _trained([tmp_path, Path("vision")], tmp_path) == [{"map50": 0.5}] * 2
+    assert opened[0] == ("step 7", True)
+    assert not opened[1][1]

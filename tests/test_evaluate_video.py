@@ -276,3 +276,11 @@ def test_bad_arguments_are_one_line(
     result = vedette("evaluate", "video", *arguments)
     assert (result.code, result.out) == (code, "")
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("names", [["gone.mp4"], ["gone.mp4", "lost.mp4"]])
+def test_a_recording_that_cannot_be_measured_is_named_once(vedette: Command, names: list[str]) -> None:
+    result = vedette("evaluate", "video", *names)
+    assert result.code == 1
+    summary = ["none of 2 recordings could be measured"] if len(names) > 1 else []
+    assert result.said == [*(f"{name}: no such file" for name in names), *summary]

@@ -55,7 +55,8 @@ def test_tables_go_to_stdout_and_the_page_to_its_folder(vedette: Command, tmp_pa
                   "Side by side", "Overall, at confidence 0.25", "Threshold advice"):  # fmt: skip
         assert words in result.out
     page = (tmp_path / "found/index.html").read_text(encoding="utf-8")
-    for name in ("precision_recall.png", "firearms.png", "confidence.png"):
+    for name in ("precision_recall.png", "firearms.png", "confidence.png", "confidence_subsets.png",
+                 "overall.png", "classes.png"):  # fmt: skip
         assert (tmp_path / "found" / name).is_file()
         assert f'src="{name}"' in page
     markdown = (tmp_path / "found/evaluation.md").read_text(encoding="utf-8").splitlines()
@@ -79,6 +80,16 @@ def test_json_is_one_document_with_the_keys_of_a_card(vedette: Command) -> None:
     assert classes["overall"]["false_positives"] == 0
 
 
+def test_thresholds_are_advised_for_the_rate_that_is_wanted(vedette: Command) -> None:
+    wanted = ["--false-per-1000", "250", "--false-per-1000", "0.5"]
+    document = json.loads(vedette("evaluate", "vision", "data", "--part", "val", "--json", *wanted).out)
+    (advice,) = document["advice"].values()
+    rates = {a["goal"] for a in advice if a["wanted"] == "false pictures per 1,000"}
+    assert rates == {250.0, 0.5}
+    knife = next(a for a in advice if (a["name"], a["goal"]) == ("knife", 0.5))
+    assert (knife["recall"], knife["false_per_1000"]) == (1.0, 0.0)
+
+
 def test_near_duplicates_can_be_kept(vedette: Command) -> None:
     result = vedette("evaluate", "vision", "data", "--part", "val", "--json", "--keep-twins")
     document = json.loads(result.out)
@@ -87,12 +98,15 @@ def test_near_duplicates_can_be_kept(vedette: Command) -> None:
 
 def test_a_chosen_subset_that_is_not_there_gives_no_rate(vedette: Command) -> None:
     result = vedette("evaluate", "vision", "data", "--part", "val", "--json", "--frames-of", "knives")
-    assert json.loads(result.out)["empty_frames"] == {"recall_on": None}
+    document = json.loads(result.out)
+    assert document["empty_frames"] == {"recall_on": None}
+    assert document["conditions"][-1].endswith("none of these are of the subset knives.")
 
 
 @pytest.mark.parametrize(("arguments", "code", "why"), [
     (["--part", "train"], 2, ""),
     (["--threshold", "1.5"], 2, "--threshold must be within 0..1, got 1.5"),
+    (["--false-per-1000", "-1"], 2, "false alarms per 1,000 pictures must be within 0..1000, got -1"),
     (["--out", "data/manifest.jsonl"], 1, "data/manifest.jsonl: cannot be made: File exists"),
 ])  # fmt: skip
 def test_what_cannot_be_measured_is_one_line(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import av.error
@@ -54,14 +56,15 @@ def _one_each(boxes: tuple[FoundBox, ...]) -> list[FoundBox]:
 
 
 class Drawings:
-    """Writes drawn copies below ``folder``, at the places of their items.
+    """Writes drawn copies below ``folder``, at the places of their items; never over one of ``items``.
 
     A still becomes a JPEG at once. A video is read a second time when it has been looked through, with every
     picture and its sound. A camera's pictures become a video as they come.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, items: Iterable[Item] = ()) -> None:
         self._folder = folder
+        self._given = {key for item in items if item.path is not None and (key := _identity(item.path))}
         self._looks: _Looks = defaultdict(list)
         self._names: dict[str, tuple[float, str]] = {}
         self._live: Mp4Writer | None = None
@@ -97,9 +100,11 @@ class Drawings:
 
     def _target(self, item: Item, ending: str) -> Path:
         target = self._folder / item.place.with_name(f"{item.place.name}{ending}")
-        if item.path is not None and target.exists() and target.samefile(item.path):
+        here = _identity(target)
+        if here is not None and (here in self._given or (item.path and here == _identity(item.path))):
             raise OutputError(
-                f"{target}: is the picture itself, which stays as it is", hint="give --out another folder"
+                f"{target}: is a picture that was given, which stays as it is",
+                hint="give --out another folder",
             )
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -114,6 +119,8 @@ class Drawings:
         try:
             target.write_bytes(coded.tobytes() if done else b"")
         except OSError as error:
+            with suppress(OSError):
+                target.unlink()  # half a picture
             raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
 
     def _write_live(self, sight: Sight, time: float) -> None:
@@ -157,6 +164,15 @@ class Drawings:
                 draw_box(picture, tuple(v * across for v in box), self._names[key][1], scale)
         draw_label(picture, clock(frame.time), (8, 8), (30, 26, 22), scale)
         return picture
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from all others, by whatever name; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _video(target: Path, size: tuple[int, int], *, sound: bool) -> Mp4Writer:

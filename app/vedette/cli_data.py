@@ -12,9 +12,10 @@ import typer
 
 from vedette import cli_data_pictures as pictures
 from vedette.counting import counting
-from vedette_base.errors import InputError, OutputError
+from vedette_base.errors import ConfigError, InputError, OutputError
 
 if TYPE_CHECKING:
+    from vedette_audio.prepare.cards import DatasetCard
     from vedette_audio.prepare.preparation import Prepared
 
 data_app = typer.Typer(
@@ -53,14 +54,13 @@ def prepare(
     skip_broken: Skip = False,
 ) -> None:
     """Read a source, find duplicates, split by recording or scene, and write a manifest."""
-    from vedette_audio.prepare.cards import load_card
     from vedette_audio.prepare.preparation import prepare as prepare_source
     from vedette_vision.prepare.cards import is_picture_card
 
     if is_picture_card(card):
         pictures.prepare_pictures(card, root, out or Path("manifest.jsonl"), skip_broken)
         return
-    found = load_card(card)
+    found = _sound_card(card)
     with counting("listening") as tell:
         prepared = prepare_source(found, root, skip_broken=skip_broken, tell=tell)
     say(prepared, out or Path("manifest.csv"))
@@ -134,7 +134,7 @@ def summary(
     target = out / "summary.html"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        target.write_text(page, encoding="utf-8")
+        target.write_text(page, encoding="utf-8", errors="backslashreplace")  # names need not be UTF-8
     except OSError as error:
         raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
     typer.echo(str(target))
@@ -171,10 +171,22 @@ def _say_contradicted(prepared: Prepared, model: str) -> None:
         typer.echo(f"{suspect.flag}: {entry.path}: {suspect.evidence}")
 
 
+def _sound_card(name: str) -> DatasetCard:
+    from vedette_audio.prepare.cards import load_card, shipped_cards
+    from vedette_base.cards import CARD_FILES
+    from vedette_vision.prepare.cards import shipped_picture_cards
+
+    if Path(name).suffix not in CARD_FILES and name not in shipped_cards():  # of either kind
+        known = ", ".join(sorted((*shipped_cards(), *shipped_picture_cards())))
+        raise ConfigError(f"no dataset card {name!r}", hint=f"cards: {known}; or give a card's YAML file")
+    return load_card(name)
+
+
 def _of_pictures(manifest: Path) -> bool:
     return manifest.suffix == ".jsonl"
 
 
 data_app.command("convert")(pictures.convert)
 data_app.command("autolabel")(pictures.autolabel)
+data_app.command("hard-negatives")(pictures.hard_negatives)
 data_app.command("compare-labels")(pictures.compare_labels)

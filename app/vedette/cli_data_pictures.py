@@ -6,15 +6,17 @@ import json
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from vedette.cli_models import need_training
 from vedette.counting import counting
 from vedette.messages import tell as say_aside
 from vedette_base.errors import InputError, OutputError
 
 if TYPE_CHECKING:
+    from vedette_vision.prepare.convert import Format as LabelFormat
     from vedette_vision.prepare.preparation import Prepared
 
 Labels = Annotated[
@@ -29,6 +31,7 @@ class Format(StrEnum):
     yolo = "yolo"
     voc = "voc"
     coco = "coco"
+    deepcam = "deepcam"
 
 
 def prepare_pictures(card: str, root: Path, out: Path, skip_broken: bool) -> None:
@@ -76,20 +79,41 @@ def summarise_pictures(manifest: Path) -> str:
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="manifest.jsonl, or a folder of YOLO, VOC or COCO labels.")],
+    source: Annotated[
+        Path, typer.Argument(help="manifest.jsonl, or a folder of YOLO, VOC, COCO or Deepcam.")
+    ],
     to: Annotated[Format, typer.Option("--to", help="Format to write.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="New folder for pictures and labels.")],
-    fine: Annotated[bool, typer.Option("--fine", help="Of a manifest: the finer class names.")] = False,
+    fine: Annotated[
+        bool,
+        typer.Option("--fine", help="Name boxes by their finer names instead of the classes above them."),
+    ] = False,
 ) -> None:
-    """Write labelled pictures in another format: YOLO, Pascal VOC or COCO."""
+    """Write labelled pictures in another format: YOLO, Pascal VOC, COCO, or the folders of the Deepcam set.
+
+    The finer name of a box (wallet, shotgun) stays beneath its class: as an attribute in VOC and COCO, in
+    finer_names.json beside YOLO's data.yaml.
+    """
     from vedette_vision.prepare.convert import sheets_of, write_sheets
 
     if out.is_dir() and any(out.iterdir()):
         raise OutputError(f"{out}: is not empty", hint="give a new folder with --out")
     sheets, left_out = sheets_of(source, fine=fine)
-    names = write_sheets(sheets, to.value, out)
+    if to is Format.deepcam:
+        from vedette_vision.prepare.deepcam_out import write_deepcam
+
+        counts = write_deepcam(sheets, out)
+        typer.echo(", ".join(f"{count} in {folder}" for folder, count in counts.items()))
+        for path, reason in left_out:
+            say_aside(f"left out: {path}: {reason}")
+        return
+    names = write_sheets(sheets, cast("LabelFormat", to.value), out)
+    chips = sum(sheet.chip for sheet in sheets)
+    sheets = tuple(sheet for sheet in sheets if not sheet.chip)
     boxes = sum(to is not Format.yolo or not box.vague for sheet in sheets for box in sheet.boxes)
     typer.echo(f"{len(sheets)} pictures, {boxes} boxes of {len(names)} classes: {', '.join(names) or 'none'}")
+    if chips:
+        say_aside(f"left out: {chips} chips, which show one thing each: --to deepcam has a place for them")
     vague = sum(box.vague for sheet in sheets for box in sheet.boxes)
     if vague and to is Format.yolo:
         say_aside(f"left out: {vague} boxes to be ignored, which YOLO has no word for")
@@ -127,12 +151,56 @@ def autolabel(
         raise typer.Exit(1)
 
 
+def hard_negatives(
+    source: Annotated[
+        Path, typer.Argument(help="manifest.jsonl, or a folder of frames known to show no weapon.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="manifest.jsonl to write.")],
+    model: Annotated[str, typer.Option(help="Bundle name or folder.")] = "vision",
+    min_probability: Annotated[
+        float, typer.Option(help="A frame with a false weapon from this probability on is hard, 0 to 1.")
+    ] = 0.05,
+    most: Annotated[int, typer.Option(min=0, help="Keep only so many hardest; 0: all.")] = 0,
+    times: Annotated[
+        int, typer.Option(min=2, help="List a hard frame of a manifest so often in the new one.")
+    ] = 4,
+) -> None:
+    """Find frames without weapons on which the detector sees some, for the next training to learn from.
+
+    Of a manifest, the new one holds all of it and lists hard training frames several times: train on that.
+    Of a folder, it holds the hard frames as subset hard_negatives: join it to others. NAME.false.csv lists
+    the false boxes, surest first: look at the first of them, a frame may be armed after all.
+    """
+    from vedette_vision.detector import WeaponDetector
+    from vedette_vision.prepare.hard import mine
+
+    if not 0 <= min_probability <= 1:
+        raise InputError(f"--min-probability must be within 0..1, got {min_probability}")
+    if out.resolve() == source.resolve():
+        raise OutputError(f"{out}: is what is read", hint="give another manifest with --out")
+    detector = WeaponDetector.load(model)
+    with counting("looking") as tell:
+        found = mine(
+            detector, source, out, min_probability=min_probability, most=most, times=times, tell=tell
+        )
+    boxes = sum(len(false) for _, false in found.hard)
+    hard = f"{len(found.hard)} of {found.frames} frames without weapons are hard"
+    typer.echo(f"{hard}, {boxes} false boxes on them")
+    for path, reason in found.left_out:
+        say_aside(f"left out: {path}: {reason}")
+    typer.echo(f"wrote {out}, {out.with_name(f'{out.stem}.false.csv')}", err=True)
+    if found.left_out:
+        raise typer.Exit(1)
+
+
 def compare_labels(
     a: Labels,
     b: Labels,
     names: Annotated[str, typer.Option(help="Class names of YOLO folders without any: one,two,...")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
-    model: Annotated[list[Path] | None, typer.Option(help="Bundle trained on A, then one on B.")] = None,
+    model: Annotated[
+        list[Path] | None, typer.Option(help="Bundle or run trained on A, then one on B.")
+    ] = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Folder with manifest.jsonl to judge both on.")
     ] = None,
@@ -155,10 +223,21 @@ def compare_labels(
 
 
 def _trained(models: Sequence[Path], pictures: Path) -> list[dict[str, object]]:
-    from vedette_base.bundle import load_bundle
+    """Figures of bundles, which need no torch, or of training runs."""
+    from vedette_base.bundle import CARD, load_bundle
     from vedette_vision.evaluate import evaluate
 
-    return [evaluate(pictures, load_bundle(str(path))).as_dict() for path in models]
+    found = []
+    for path in models:
+        if path.is_dir() and not (path / CARD).is_file():
+            need_training()
+            from vedette_vision.run_model import open_model
+
+            bundle, engines = open_model(path)
+        else:
+            bundle, engines = load_bundle(str(path)), None
+        found.append(evaluate(pictures, bundle, engines=engines).as_dict())
+    return found
 
 
 def _say(prepared: Prepared, out: Path) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from vedette.messages import complain, tell
 from vedette.report.wording import one_line
-from vedette_base.errors import VedetteError
+from vedette_base.errors import InputError, VedetteError
 
 if TYPE_CHECKING:
     from threading import Event
@@ -69,6 +69,8 @@ def detect(
     detector = WeaponDetector.load(model, _settings(config, fps))
     looker = Looker(detector, min_probability)
     items = items_of(inputs, out)
+    if csv is not None and any(item.path and _is_same(item.path, csv) for item in items):
+        raise InputError(f"{csv}: is a picture that was given, and no list", hint="give --csv a new name")
     if out is not None:
         check_writable(out)
     with ExitStack() as stack:
@@ -78,7 +80,7 @@ def detect(
         bars = stack.enter_context(_bars())
         card = detector.card
         keeper = TrackKeeper(out, f"{card.name} {card.version}") if out else None
-        run = _Run(looker, bars, stop, written, Drawings(out) if out else None, window, keeper)
+        run = _Run(looker, bars, stop, written, Drawings(out, items) if out else None, window, keeper)
         run.listed = not (json_lines or not sys.stdout.isatty())
         failed = run.all(items)
     run.print_table()
@@ -183,6 +185,13 @@ class _Run:
         from vedette.window import LONGEST
 
         return window.show(draw(sight.frame, sight.boxes, sight.time, LONGEST), wait=sight.time is None)
+
+
+def _is_same(one: Path, two: Path) -> bool:
+    try:
+        return one.samefile(two)
+    except OSError:  # there is no such file
+        return False
 
 
 def _settings(config: Path | None, fps: float | None) -> VisionConfig:

@@ -95,14 +95,21 @@ def evaluate_vision(
     keep_twins: Annotated[
         bool, typer.Option("--keep-twins", help="Also judge near-duplicates of training pictures.")
     ] = False,
+    false_per_1000: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Advise thresholds for this many false alarms per 1,000 pictures; may be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Print the figures of a picture model, or of a training run, on its validation pictures."""
     need_training()
     from vedette.evaluating_vision import evaluate_vision_model
+    from vedette_vision.operating import FALSE_PER_1000
 
     result = evaluate_vision_model(
         pictures, model, part.value, against=against, out=out, threshold=threshold, frames_of=frames_of,
-        keep_twins=keep_twins,
+        keep_twins=keep_twins, false_per_1000=false_per_1000 or FALSE_PER_1000,
     )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(result.document))

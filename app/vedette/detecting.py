@@ -16,7 +16,7 @@ from vedette.pipeline import StopFlag
 from vedette.sources import find_recordings, open_source
 from vedette.sources.camera import CameraSource
 from vedette.sources.probe import SOUND_ENDINGS
-from vedette.stills import check_size, is_cut_off
+from vedette.stills import check_size, is_cut_off, pictures_of
 from vedette_base.config import VisionConfig
 from vedette_base.errors import InputError, MediaError, NoMediumError, VedetteError
 from vedette_base.media import AudioBlock, Frame, Progress, Source
@@ -116,6 +116,8 @@ def _files(given: Path, out: Path | None) -> Iterator[Item]:
     sounds = {f".{ending}" for ending in SOUND_ENDINGS.split()}
     skipped = os.path.realpath(out) if out is not None else None
     try:
+        if skipped == os.path.realpath(given):
+            raise MediaError(f"{given}: drawn copies cannot go there too", hint="give --out another folder")
         inside = find_recordings(given, passed_over=lambda folder: os.path.realpath(folder) == skipped)
         inside = [path for path in inside if path.suffix.lower() not in sounds]
         if not inside:
@@ -198,6 +200,7 @@ class Looker:
             source: Source = CameraSource(item.camera)
         elif item.path is not None:
             check_size(item.path)
+            self._say_unread(item.path)
             source = open_source(item.path, media=("vision",), frames_per_second=config.frames_per_second)
         try:
             self.notes += source.info.notes
@@ -207,6 +210,15 @@ class Looker:
             self.notes += source.warnings
         finally:
             source.close()
+
+    def _say_unread(self, path: Path) -> None:
+        count = pictures_of(path) if path.is_file() else 0
+        if count > 1 and path.suffix.lower() == ".webp":
+            raise MediaError(
+                f"{path}: an animated WebP cannot be read", hint="convert it to GIF or MP4 first"
+            )
+        if count > 1:
+            self.notes.append(f"holds {count} pictures: only the first was looked at")
 
     def _sights(self, item: Item, source: Source, stop: StopFlag | None) -> Iterator[Sight]:
         frames = (i for i in source if not isinstance(i, AudioBlock | Progress))

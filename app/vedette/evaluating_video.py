@@ -36,7 +36,7 @@ from vedette.vision_tables import as_markdown, number
 from vedette_audio.evaluation.tables import Table
 from vedette_base.bundle import load_bundle
 from vedette_base.config import VisionConfig, load_config
-from vedette_base.errors import InputError, VedetteError
+from vedette_base.errors import InputError, MediaError, VedetteError
 from vedette_vision.detector import WeaponDetector
 from vedette_vision.verifier import ChipClassifier
 
@@ -92,12 +92,15 @@ def evaluate_video_model(
                 one = watch_stages(path, detector, settings, fusion, classifier,
                                    on_progress=tell, stop=stop)  # fmt: skip
         except VedetteError as error:
-            complain(error)
             failed = error
+            if len(paths) > 1:  # the only one is raised, and named once
+                complain(error)
             continue
         watched.append(one)
         spans.append(own or ())
     if not watched:
+        if failed is not None and len(paths) > 1:
+            raise MediaError(f"none of {len(paths)} recordings could be measured")
         raise failed or InputError("nothing was measured")
     name = f"{detector.card.name} {detector.card.version}"
     unnamed = [one_line(p.name) for p, own in zip(paths, named, strict=True) if own is None and truth]

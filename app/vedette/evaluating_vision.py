@@ -28,7 +28,14 @@ from vedette_vision.dataset import Picture
 from vedette_vision.detector import Look, WeaponDetector
 from vedette_vision.evaluate import VisionReport, judged_pictures, look_at_both, open_detector, report
 from vedette_vision.held_out import twins_in_training
-from vedette_vision.operating import RECALLS, advise, empty_frames, firearm_finding
+from vedette_vision.operating import (
+    FALSE_PER_1000,
+    RECALLS,
+    advise,
+    check_rates,
+    empty_frames,
+    firearm_finding,
+)
 from vedette_vision.run_model import open_model
 from vedette_vision.study import study
 
@@ -59,6 +66,7 @@ def evaluate_vision_model(
     threshold: float = 0.25,
     frames_of: str = "us_cam1",
     keep_twins: bool = False,
+    false_per_1000: Sequence[float] = FALSE_PER_1000,
 ) -> Result:
     """Measure a bundle or a training run, alone or beside another, on pictures that it did not learn from.
 
@@ -69,12 +77,14 @@ def evaluate_vision_model(
         threshold: probability of the study's tables, 0..1.
         frames_of: subset that says which threshold gives the wanted recall.
         keep_twins: also judge pictures that have a near-duplicate in ``train``.
+        false_per_1000: wanted false alarms per 1,000 pictures, for the advice on thresholds.
 
     Raises:
-        DataError, BundleError, OutputError; InputError: a threshold outside 0..1.
+        DataError, BundleError, OutputError; InputError: a threshold outside 0..1, a rate outside 0..1000.
     """
     if not 0 <= threshold <= 1:
         raise InputError(f"--threshold must be within 0..1, got {threshold:g}")
+    check_rates(false_per_1000)
     pictures = judged_pictures(root, part)
     folder = results_folder(out)
     names = [model] if against is None else [model, against]
@@ -87,7 +97,8 @@ def evaluate_vision_model(
         seen = [
             _look(detector, name, pictures, tell) for detector, name in zip(detectors, names, strict=True)
         ]
-    return finish(_told_apart(seen), pictures, part, root, len(twins), folder, threshold, frames_of)
+    return finish(_told_apart(seen), pictures, part, root, len(twins), folder, threshold, frames_of,
+                  false_per_1000)  # fmt: skip
 
 
 def finish(
@@ -99,6 +110,7 @@ def finish(
     folder: Path | None,
     threshold: float,
     frames_of: str,
+    false_per_1000: Sequence[float] = FALSE_PER_1000,
 ) -> Result:
     """Everything that follows from the looks."""
     new = seen[0]
@@ -117,9 +129,11 @@ def finish(
         for s in seen
         if chosen
     }  # fmt: skip
-    advice = {s.name: advise(pictures, s.sure) for s in seen}
+    advice = {s.name: advise(pictures, s.sure, false_per_1000) for s in seen}
     differences = compare(pictures, seen[1].looks, new.looks) if len(seen) > 1 else []
     conditions = _conditions(seen, pictures, part, twins)
+    if chosen is None:
+        conditions += (f"No figures on empty pictures: none of these are of the subset {frames_of}.",)
     document: dict[str, Any] = {
         "schema": 1,
         "task": "vision",

@@ -1,4 +1,4 @@
-"""What FFmpeg does not say of still pictures: that a JPEG is cut off, and that one is too large to decode."""
+"""What FFmpeg does not say of still pictures: a JPEG cut off, one too large to decode, others unread."""
 
 from __future__ import annotations
 
@@ -6,12 +6,32 @@ from pathlib import Path
 from typing import Final
 
 from vedette_base.errors import MediaError
+from vedette_vision.prepare.header import pictures_in
 
 MOST_PIXELS: Final = 250_000_000
 """Pixels of a still at most: twice a 20,000-pixel panorama, decoded some 0.8 GB."""
 _MOST_BYTES: Final = 256 << 20  # a file that begins as a JPEG can be hours of motion JPEG
 _BARE: Final = {0x01, *range(0xD0, 0xD9)}  # JPEG markers without a length
 _SIZES: Final = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # those that say the picture's size
+
+
+def pictures_of(path: Path) -> int:
+    """How many pictures a TIFF or WebP holds, of which FFmpeg gives the first or none; 0 for others."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+            known = head[:4] in (b"II*\0", b"MM\0*") or head[8:12] == b"WEBP"
+            return pictures_in(head + file.read(_MOST_BYTES)) if known else 0
+    except OSError:
+        return 0
+
+
+def _is_file(path: Path) -> bool:
+    """A regular file: to open a pipe is to wait for whoever writes into it."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def check_size(path: Path) -> None:
@@ -39,6 +59,8 @@ def is_cut_off(path: Path) -> bool:
 
 
 def _jpeg(path: Path) -> bytes | None:
+    if not _is_file(path):
+        return None
     try:
         with path.open("rb") as file:
             head = file.read(3)
@@ -48,6 +70,8 @@ def _jpeg(path: Path) -> bytes | None:
 
 
 def _said_size(path: Path) -> tuple[int, int] | None:
+    if not _is_file(path):
+        return None
     try:
         with path.open("rb") as file:
             head = file.read(24)

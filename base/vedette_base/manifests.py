@@ -38,11 +38,14 @@ def refuse_broken(broken: Sequence[tuple[str, str]], of: int, skip_broken: bool,
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file in one go, and the folders above it: nobody reads half of it. Raises OutputError."""
+    """Write a file in one go, and the folders above it: nobody reads half of it.
+
+    Names of files that are not UTF-8 become the bytes that they are. Raises OutputError.
+    """
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8", newline="")
+        part.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
         os.replace(part, path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

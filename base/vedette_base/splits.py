@@ -54,7 +54,9 @@ def split_by_group(
             side.setdefault(group, given)
     total = Counter(name for found in classes for name in found)
     owners: dict[str, list[str]] = defaultdict(list)
-    for group in sorted(items, key=lambda group: hashlib.sha256(group.encode()).digest()):
+    for group in sorted(
+        items, key=lambda group: hashlib.sha256(group.encode(errors="surrogateescape")).digest()
+    ):
         for name in items[group]:
             owners[name].append(group)
     held: Counter[str] = Counter()

@@ -23,7 +23,10 @@ def thirds(groups: Sequence[str]) -> npt.NDArray[np.int64]:
     Taken from the SHA-256 of the group's name alone, so a group is in the same third in every list,
     on every machine and whatever else is in the list.
     """
-    numbers = {g: int.from_bytes(hashlib.sha256(g.encode()).digest()[:8], "big") % 3 for g in set(groups)}
+    numbers = {
+        g: int.from_bytes(hashlib.sha256(g.encode(errors="surrogateescape")).digest()[:8], "big") % 3
+        for g in set(groups)
+    }
     return np.array([numbers[g] for g in groups], np.int64)
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from vedette_base.errors import DataError
+from vedette_vision.imaging import read_image
 from vedette_vision.labels import LABEL_IDS
 
 Split = Literal["train", "val"]
@@ -39,10 +39,10 @@ class Picture:
 
     def read(self) -> npt.NDArray[np.uint8]:
         """Decode it, shape ``(h, w, 3)`` BGR. Raises DataError for a damaged file."""
-        pixels = cv2.imread(str(self.file), cv2.IMREAD_COLOR)
+        pixels = read_image(self.file)
         if pixels is None:
             raise DataError(f"cannot read picture {self.file}")
-        return np.asarray(pixels, np.uint8)
+        return pixels
 
     @property
     def size(self) -> tuple[int, int]:
@@ -65,7 +65,13 @@ def load_pictures(root: Path, split: Split) -> list[Picture]:
     if not manifest.is_file():
         raise DataError(f"no manifest.jsonl in {root}", hint="give the folder that holds it, train/ and val/")
     pictures = []
-    for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = manifest.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{manifest}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         entry = _entry(line, f"{manifest}:{number}")
         part, _, subset = str(entry["subset"]).partition("/")
         if part == split:
@@ -82,22 +88,27 @@ def _entry(line: str, where: str) -> dict[str, Any]:
     except ValueError as error:
         raise DataError(f"{where}: is not JSON: {error}") from error
     missing = [key for key in _KEYS if not isinstance(entry, dict) or key not in entry]
-    if missing or not isinstance(entry["boxes"], list):
+    if missing or not isinstance(entry["boxes"], list) or not isinstance(entry["file"], str):
         raise DataError(
-            f"{where}: must be an object with {', '.join(_KEYS)}, of which boxes is a list",
+            f"{where}: must be an object with {', '.join(_KEYS)}, of which boxes is a list and file text",
             hint="vedette data prepare writes such a manifest",
         )
     return dict(entry)
+
+
+def _is_number(value: Any) -> bool:
+    """Neither text, NaN nor infinite, nor an integer too long to be a float."""
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 def _labels(boxes: list[Any], where: str) -> Labels:
     rows = []
     for box in boxes:
         numbers = box[1:] if isinstance(box, list) else []
-        if len(numbers) != 4 or not all(isinstance(v, int | float) and isfinite(v) for v in numbers):
+        if len(numbers) != 4 or not all(map(_is_number, numbers)):
             raise DataError(f"{where}: a box is [label, x, y, width, height], got {json.dumps(box)[:80]}")
         name, (x, y, width, height) = box[0], numbers
-        if name not in LABEL_IDS:
+        if not isinstance(name, str) or name not in LABEL_IDS:
             raise DataError(f"{where}: unknown label {name!r}", hint=f"known labels: {', '.join(LABEL_IDS)}")
         if width <= 0 or height <= 0:
             raise DataError(f"{where}: a box of no area")
@@ -111,7 +122,7 @@ def data_hash(pictures: list[Picture]) -> str:
     """SHA-256 over names and labels: tells whether two runs saw the same data."""
     digest = hashlib.sha256()
     for picture in sorted(pictures, key=lambda p: p.file.name):
-        digest.update(picture.file.name.encode())
+        digest.update(picture.file.name.encode(errors="surrogateescape"))
         digest.update(np.round(picture.labels, 5).tobytes())
     return digest.hexdigest()
 

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from vedette_base.media import Pixels
+
+
+def read_image(path: Path) -> Pixels | None:
+    """A picture file decoded, upright, shape ``(h, w, 3)`` BGR; None where that cannot be done.
+
+    ``cv2.imread`` itself ends the process with a segmentation fault at a name that is not UTF-8.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error):
+        return None
+    return None if pixels is None else np.asarray(pixels, np.uint8)
 
 
 def resize(image: Pixels, size: tuple[int, int]) -> Pixels:

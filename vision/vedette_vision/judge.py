@@ -47,7 +47,7 @@ def hold_out(pictures: Sequence[Picture], share: float) -> tuple[list[Picture], 
     held: list[Picture] = []
     for picture in pictures:
         candidate = picture.subset == HELD_OUT_FROM and picture.group != BIG_GROUP
-        drawn = zlib.crc32(picture.group.encode()) % 1000 < share * 1000
+        drawn = zlib.crc32(picture.group.encode(errors="surrogateescape")) % 1000 < share * 1000
         (held if candidate and drawn else own).append(picture)
     return own, held
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vedette_base.errors import InputError
 from vedette_base.score import VISION_LABELS
 from vedette_vision.dataset import Picture
 from vedette_vision.detector import Look
@@ -142,23 +143,39 @@ def empty_frames(
     return EmptyFrames(reading, recall, highest, threshold, boxes, len(empty), 1000 * boxes / len(empty))
 
 
-def advise(pictures: Sequence[Picture], looks: Sequence[Look]) -> tuple[Advice, ...]:
+def advise(
+    pictures: Sequence[Picture], looks: Sequence[Look], rates: Sequence[float] = FALSE_PER_1000
+) -> tuple[Advice, ...]:
     """Thresholds per class, and of firearms as one, for every wanted precision and false-alarm rate.
 
     A false alarm is a picture without the class on which a box of it reaches the threshold.
+
+    Args:
+        rates: wanted, false alarms per 1,000 pictures.
+
+    Raises:
+        InputError: a rate outside 0..1000.
     """
+    check_rates(rates)
     given: list[Advice] = []
     for column, name in enumerate(VISION_LABELS):
         free = [not p.shows(name, "ignore", "gun", "weapon") for p in pictures]
         best = np.array([look.best()[column] for look in looks])
-        given += _of(name, class_matches(pictures, looks, name), best[np.array(free, bool)])
+        given += _of(name, class_matches(pictures, looks, name), best[np.array(free, bool)], rates)
     free = [not p.shows("long_gun", "pistol", "gun", "weapon", "ignore") for p in pictures]
     best = np.array([firearm_score(look) for look in looks])
-    given += _of("firearm", firearm_matches(pictures, looks), best[np.array(free, bool)])
+    given += _of("firearm", firearm_matches(pictures, looks), best[np.array(free, bool)], rates)
     return tuple(given)
 
 
-def _of(name: str, found: Matches, alarms: npt.NDArray[Any]) -> list[Advice]:
+def check_rates(rates: Sequence[float]) -> None:
+    """Raise InputError for a wanted rate, per 1,000 pictures, outside 0..1000."""
+    for rate in rates:
+        if not 0 <= rate <= 1000:
+            raise InputError(f"false alarms per 1,000 pictures must be within 0..1000, got {rate:g}")
+
+
+def _of(name: str, found: Matches, alarms: npt.NDArray[Any], false_per_1000: Sequence[float]) -> list[Advice]:
     """All goals of one class; ``alarms`` are the best scores of pictures without it."""
     if not found.truths.any():
         return []
@@ -166,7 +183,7 @@ def _of(name: str, found: Matches, alarms: npt.NDArray[Any]) -> list[Advice]:
     rates = np.array([1000 * float((alarms >= t).mean()) if len(alarms) else np.nan for t in thresholds])
     goals: list[tuple[Wanted, float, npt.NDArray[np.bool_]]] = [
         *(("precision", goal, precision >= goal) for goal in PRECISIONS),
-        *(("false pictures per 1,000", goal, rates <= goal) for goal in FALSE_PER_1000),
+        *(("false pictures per 1,000", goal, rates <= goal) for goal in false_per_1000),
     ]
     given = []
     for wanted, goal, holds in goals:

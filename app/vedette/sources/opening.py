@@ -52,7 +52,8 @@ def _refuse_what_is_no_file(path: Path) -> None:
     except PermissionError as error:
         raise _no_permission(path) from error
     except (OSError, ValueError) as error:
-        raise MediaError(f"{path}: cannot be opened: {error}", hint="check the path") from error
+        reason = getattr(error, "strerror", None) or error
+        raise MediaError(f"{path}: cannot be opened: {reason}", hint="check the path") from error
     if stat.S_ISDIR(status.st_mode):
         if not os.access(path, os.R_OK | os.X_OK):
             raise MediaError(f"{path}: no permission to list it", hint="change its permissions or the user")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
-from collections import defaultdict
+import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vedette_base.errors import DataError
-from vedette_vision.prepare.header import read_header
 from vedette_vision.prepare.labelled import (
+    FINE,
     LabelBox,
     Labelled,
     Remark,
@@ -20,6 +20,10 @@ from vedette_vision.prepare.labelled import (
     side_of,
     without_labels,
 )
+from vedette_vision.prepare.look import stored_size
+
+_KIND = {"file_name": "text", "name": "text", "id": "a number or text", "image_id": "a number or text",
+         "category_id": "a whole number"}  # fmt: skip
 
 
 def read_coco(root: Path, *, background: bool = False) -> Source:
@@ -68,8 +72,8 @@ def read_table(path: Path) -> dict[str, Any] | None:
         DataError: not JSON, or entries without the keys that every tool writes.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        table = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON: {error}") from error
     if not isinstance(table, dict) or not {"images", "annotations", "categories"} <= table.keys():
         return None
@@ -78,9 +82,19 @@ def read_table(path: Path) -> dict[str, Any] | None:
         ("annotations", {"image_id", "category_id"}),
         ("categories", {"id", "name"}),
     ):
+        if not isinstance(table[part], list):
+            raise DataError(f"{path}: {part} must be a list")
         for number, entry in enumerate(table[part]):
             if not isinstance(entry, dict) or not keys <= entry.keys():
                 raise DataError(f"{path}: {part}[{number}] needs {', '.join(sorted(keys))}")
+            for key in sorted(keys):
+                kind = "category_id" if part == "categories" and key == "id" else key
+                if not _is_fit(kind, entry[key]):
+                    shown = json.dumps(entry[key])[:60]
+                    raise DataError(f"{path}: {part}[{number}]: {key} must be {_KIND[kind]}, got {shown}")
+        ids = Counter(str(entry["id"]) for entry in table[part] if "id" in keys)
+        if twice := next((name for name, count in ids.items() if count > 1), None):
+            raise DataError(f"{path}: {part}: id {twice} is given twice")
     return table
 
 
@@ -97,7 +111,9 @@ def to_box(entry: dict[str, Any], names: dict[int, str], size: tuple[int, int], 
     if not isinstance(box, list) or len(box) != 4 or not all(_is_number(part) for part in box):
         raise DataError(f"{where}: annotation {entry.get('id')} has no box of four numbers")
     x, y, w, h = map(float, box)
-    return LabelBox(name, x / width, y / height, (x + w) / width, (y + h) / height, vague=vague)
+    beneath = entry.get("attributes")
+    fine = str(beneath.get(FINE) or "") if isinstance(beneath, dict) else ""
+    return LabelBox(name, x / width, y / height, (x + w) / width, (y + h) / height, vague=vague, fine=fine)
 
 
 def by_name(paths: Iterable[str]) -> dict[str, list[str]]:
@@ -120,15 +136,16 @@ def find_picture(name: str, folder: Path, there: Mapping[str, Sequence[str]]) ->
 
 def image_size(image: dict[str, Any], picture: Path | None, where: str) -> tuple[int, int]:
     """(width, height) that an entry says, or that the picture has. Raises DataError."""
-    width, height = image.get("width"), image.get("height")
-    if _is_number(width) and _is_number(height) and width and height:
+    width: Any = image.get("width")
+    height: Any = image.get("height")
+    if _is_number(width) and _is_number(height) and width >= 1 and height >= 1:
         return int(width), int(height)
     if picture is None or not picture.is_file():
         raise DataError(f"{where}: says no size of {image['file_name']}")
-    header = read_header(picture)
-    if header.fault:
-        raise DataError(f"{where}: says no size of {image['file_name']}, and the file {header.fault}")
-    return header.stored
+    try:
+        return stored_size(picture)
+    except DataError as error:
+        raise DataError(f"{where}: says no size of {image['file_name']}, and the file {error}") from error
 
 
 def _around(outlines: Any) -> list[float] | None:
@@ -141,8 +158,19 @@ def _around(outlines: Any) -> list[float] | None:
     return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)] if xs and ys else None
 
 
+def _is_fit(key: str, value: Any) -> bool:
+    if key == "file_name":
+        return isinstance(value, str) and bool(value)
+    if key == "name":
+        return isinstance(value, str | int)
+    if isinstance(value, str):  # pictures are told by anything; categories are numbers, perhaps quoted
+        return key in ("id", "image_id") or value.isdecimal()
+    return _is_number(value) and value == int(value)
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return plain and abs(value) <= sys.float_info.max  # neither NaN, infinite, nor too long to be one
 
 
 def _by_picture(table: dict[str, Any], where: str) -> dict[Any, list[dict[str, Any]]]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -152,7 +153,7 @@ def read_label_set(source: Path, names: Sequence[str] = ()) -> dict[str, tuple[L
     if not source.is_dir():
         raise DataError(f"{source}: neither a manifest.jsonl, a COCO file nor a folder of labels")
     found = [
-        (path.stem, read_annotation(parse_annotation(path), str(path))[1])
+        (path.stem, read_annotation(_annotation(path), str(path))[1])
         for path in sorted(source.rglob("*.xml"))
     ]
     if not found:
@@ -167,6 +168,13 @@ def read_label_set(source: Path, names: Sequence[str] = ()) -> dict[str, tuple[L
     if twice:
         raise DataError(f"{source}: several label files are called {twice[0]}")
     return dict(found)
+
+
+def _annotation(path: Path) -> ElementTree.Element:
+    try:
+        return parse_annotation(path)
+    except DataError as error:  # which does not say of which file
+        raise DataError(f"{path}: {error}") from error
 
 
 def _coco(path: Path) -> dict[str, tuple[LabelBox, ...]]:

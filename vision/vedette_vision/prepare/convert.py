@@ -3,6 +3,9 @@
 Boxes are those of the upright picture, and so is the size that is written. VOC edges are whole pixels, as its
 tools expect, so they move by up to half a pixel; a box that would lose its area keeps two decimals. Boxes to
 be ignored become ``difficult`` in VOC and ``iscrowd`` in COCO; YOLO has no word for them and leaves them out.
+The finer name beneath a class (a wallet, of ``no_weapon``) goes along: as an attribute in VOC and COCO, in
+``finer_names.json`` beside ``data.yaml``. Chips, which show one thing each, are no pictures to find it in:
+``deepcam_out`` alone has a place for them.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
@@ -24,10 +28,11 @@ from vedette_base.score import VISION_LABELS
 from vedette_base.splits import TRAIN
 from vedette_vision.prepare.entries import EntryBox, upright
 from vedette_vision.prepare.header import read_header
-from vedette_vision.prepare.labelled import LabelBox, Labelled
+from vedette_vision.prepare.labelled import FINE, LabelBox, Labelled
 from vedette_vision.prepare.look import look_at
 from vedette_vision.prepare.manifest import read_entries
 from vedette_vision.prepare.sources import read_folder
+from vedette_vision.prepare.yolo import FINER
 
 Format = Literal["yolo", "voc", "coco"]
 _OURS = (*VISION_LABELS, "gun", "person", "weapon")
@@ -36,13 +41,17 @@ _OURS = (*VISION_LABELS, "gun", "person", "weapon")
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One picture to be written: its file, its name without ending, size, boxes by name, and side."""
+    """One picture to be written: its file, its name without ending, size, boxes by name, and side.
+
+    ``chip``: a cut-out that shows one thing.
+    """
 
     picture: Path
     stem: str
     size: tuple[int, int]
     boxes: tuple[LabelBox, ...]
     side: str
+    chip: bool = False
 
     def edges(self, box: LabelBox) -> tuple[float, float, float, float]:
         """x1, y1, x2, y2 of a box in pixels."""
@@ -54,8 +63,8 @@ def sheets_of(source: Path, *, fine: bool = False) -> tuple[tuple[Sheet, ...], t
     """Pictures of a ``manifest.jsonl``, or of a folder of labels.
 
     Args:
-        source: the manifest, or a folder of YOLO, VOC or COCO labels with its pictures.
-        fine: of a manifest, the finer names instead of the four classes.
+        source: the manifest, or a folder of YOLO, VOC, COCO or Deepcam labels with its pictures.
+        fine: the finer names, where they are known, instead of the classes above them.
 
     Returns:
         The pictures, and (path, reason) of every file that was not taken.
@@ -82,7 +91,8 @@ def sheets_of(source: Path, *, fine: bool = False) -> tuple[tuple[Sheet, ...], t
     sheets = []
     for picture, stem in zip(read.pictures, stems, strict=True):
         try:
-            sheets.append(_sheet(source, picture, stem))
+            sheet = _sheet(source, picture, stem)
+            sheets.append(replace(sheet, boxes=tuple(map(_finest, sheet.boxes))) if fine else sheet)
         except DataError as error:
             left_out.append((picture.path, str(error)))
     if not sheets:
@@ -100,8 +110,11 @@ def write_sheets(sheets: Sequence[Sheet], to: Format, out: Path) -> tuple[str, .
         The class names, in the order of their ids: ours first, in their own order, then by the alphabet.
 
     Raises:
-        OutputError: something cannot be written.
+        DataError: nothing but chips. OutputError: something cannot be written.
     """
+    sheets = [sheet for sheet in sheets if not sheet.chip]
+    if not sheets:
+        raise DataError("nothing but chips: cut-outs that show one thing", hint="--to deepcam has a place")
     found = {box.name for sheet in sheets for box in sheet.boxes if to != "yolo" or not box.vague}
     names = (*(name for name in _OURS if name in found), *sorted(found - set(_OURS)))
     {"yolo": _yolo, "voc": _voc, "coco": _coco}[to](sheets, names, out)
@@ -124,7 +137,7 @@ def voc_xml(sheet: Sheet) -> str:
     """The text of a VOC annotation."""
     tree = ElementTree.Element("annotation")
     ElementTree.SubElement(tree, "folder").text = "JPEGImages"
-    ElementTree.SubElement(tree, "filename").text = sheet.stem + sheet.picture.suffix
+    ElementTree.SubElement(tree, "filename").text = _spelt(sheet.stem + sheet.picture.suffix)
     size = ElementTree.SubElement(tree, "size")
     for key, value in zip(("width", "height", "depth"), (*sheet.size, 3), strict=True):
         ElementTree.SubElement(size, key).text = str(value)
@@ -132,6 +145,10 @@ def voc_xml(sheet: Sheet) -> str:
         thing = ElementTree.SubElement(tree, "object")
         ElementTree.SubElement(thing, "name").text = box.name
         ElementTree.SubElement(thing, "difficult").text = str(int(box.vague))
+        if box.fine:
+            beneath = ElementTree.SubElement(ElementTree.SubElement(thing, "attributes"), "attribute")
+            ElementTree.SubElement(beneath, "name").text = FINE
+            ElementTree.SubElement(beneath, "value").text = box.fine
         bounds = ElementTree.SubElement(thing, "bndbox")
         edges = sheet.edges(box)
         whole = [round(edge) for edge in edges]
@@ -140,6 +157,11 @@ def voc_xml(sheet: Sheet) -> str:
             ElementTree.SubElement(bounds, key).text = f"{edge:.2f}" if flat else str(pixel)
     ElementTree.indent(tree)
     return ElementTree.tostring(tree, "unicode") + "\n"
+
+
+def _spelt(name: str) -> str:
+    """A name that XML can hold, as names of files need not be UTF-8; the XML's own tells the picture."""
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def coco_table(sheets: Sequence[Sheet], names: Sequence[str]) -> dict[str, object]:
@@ -156,6 +178,7 @@ def coco_table(sheets: Sequence[Sheet], names: Sequence[str]) -> dict[str, objec
                 "bbox": [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)],
                 "area": round((x2 - x1) * (y2 - y1), 3),
                 "iscrowd": int(box.vague),
+                **({"attributes": {FINE: box.fine}} if box.fine else {}),
             }
         )
     return {
@@ -175,13 +198,25 @@ def coco_table(sheets: Sequence[Sheet], names: Sequence[str]) -> dict[str, objec
 
 def _drawn(box: EntryBox, fine: bool) -> LabelBox:
     name = box.fine if fine or box.label == "ignore" else box.label
-    return LabelBox(name, box.x1, box.y1, box.x2, box.y2, vague=box.label == "ignore")
+    beneath = "" if box.fine == name else box.fine
+    return LabelBox(name, box.x1, box.y1, box.x2, box.y2, vague=box.label == "ignore", fine=beneath)
+
+
+def _finest(box: LabelBox) -> LabelBox:
+    return replace(box, name=box.fine or box.name, fine="")
 
 
 def _yolo(sheets: Sequence[Sheet], names: Sequence[str], out: Path) -> None:
+    finer = {}
     for sheet in sheets:
-        _place(sheet, out / sheet.side / "images")
-        write_text(out / sheet.side / "labels" / f"{sheet.stem}.txt", yolo_lines(sheet.boxes, names))
+        place(sheet, out / sheet.side / "images")
+        label = f"{sheet.side}/labels/{sheet.stem}.txt"
+        write_text(out / label, yolo_lines(sheet.boxes, names))
+        drawn = [box for box in sheet.boxes if not box.vague]
+        if any(box.fine for box in drawn):
+            finer[label] = [[box.name, box.fine] for box in drawn]
+    if finer:
+        write_text(out / FINER, json.dumps(finer, indent=1, ensure_ascii=False) + "\n")
     table: dict[str, object] = {side: f"{side}/images" for side in _sides(sheets)}
     table |= {"nc": len(names), "names": list(names)}
     write_text(out / "data.yaml", yaml.safe_dump(table, sort_keys=False, allow_unicode=True))
@@ -190,7 +225,7 @@ def _yolo(sheets: Sequence[Sheet], names: Sequence[str], out: Path) -> None:
 def _voc(sheets: Sequence[Sheet], names: Sequence[str], out: Path) -> None:
     del names  # VOC writes them beside each box
     for sheet in sheets:
-        _place(sheet, out / "JPEGImages")
+        place(sheet, out / "JPEGImages")
         write_text(out / "Annotations" / f"{sheet.stem}.xml", voc_xml(sheet))
     for side in _sides(sheets):
         lines = "".join(f"{sheet.stem}\n" for sheet in sheets if sheet.side == side)
@@ -201,7 +236,7 @@ def _coco(sheets: Sequence[Sheet], names: Sequence[str], out: Path) -> None:
     for side in _sides(sheets):
         chosen = [sheet for sheet in sheets if sheet.side == side]
         for sheet in chosen:
-            _place(sheet, out / side)
+            place(sheet, out / side)
         text = json.dumps(coco_table(chosen, names))
         write_text(out / "annotations" / f"instances_{side}.json", text + "\n")
 
@@ -210,8 +245,8 @@ def _sides(sheets: Sequence[Sheet]) -> list[str]:
     return sorted({sheet.side for sheet in sheets})
 
 
-def _place(sheet: Sheet, folder: Path) -> None:
-    """A copy of the picture in ``folder`` under its new name."""
+def place(sheet: Sheet, folder: Path) -> None:
+    """A copy of the picture in ``folder`` under its new name. Raises OutputError."""
     target = folder / (sheet.stem + sheet.picture.suffix)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -221,6 +256,8 @@ def _place(sheet: Sheet, folder: Path) -> None:
     except OutputError:
         raise
     except OSError as error:
+        with suppress(OSError):
+            target.unlink()  # half a picture
         raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
@@ -232,7 +269,7 @@ def _sheet(root: Path, picture: Labelled, stem: str) -> Sheet:
     size = header.size if header.stored != (0, 0) else _size(path)
     stored = picture.size is not None and picture.size == header.stored != header.size
     boxes = upright(picture.boxes, header.turned) if stored else picture.boxes
-    return Sheet(path, stem, size, boxes, picture.side or TRAIN)
+    return Sheet(path, stem, size, boxes, picture.side or TRAIN, picture.chip)
 
 
 def _size(path: Path) -> tuple[int, int]:

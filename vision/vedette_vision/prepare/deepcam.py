@@ -14,12 +14,13 @@ from vedette_vision.prepare.labelled import LabelBox, Labelled, Remark, Source, 
 from vedette_vision.prepare.voc import parse_annotation, read_annotation
 from vedette_vision.prepare.yolo import read_labels
 
+HALVES, KINDS = ("detector", "classifier"), ("gun", "other")
 _EMPTY = "other"
 
 
 def read_deepcam(root: Path, names: tuple[str, ...] = ("gun",)) -> Source:
     """All pictures of both halves. Raises DataError where neither half is there."""
-    halves = [half for half in ("detector", "classifier") if (root / half).is_dir()]
+    halves = [half for half in HALVES if (root / half).is_dir()]
     if not halves:
         raise DataError(f"{root}: neither detector/ nor classifier/", hint="is --root the right folder?")
     pictures, remarks, broken = [], [], []

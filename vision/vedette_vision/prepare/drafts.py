@@ -8,13 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from vedette_base.errors import DataError
 from vedette_base.manifests import write_text
 from vedette_base.score import VISION_LABELS
 from vedette_vision.detector import WeaponDetector
+from vedette_vision.imaging import read_image
 from vedette_vision.prepare.convert import Sheet, voc_xml, yolo_lines
 from vedette_vision.prepare.labelled import LabelBox, picture_files
 from vedette_vision.prepare.look import look_at
@@ -67,11 +65,11 @@ def write_drafts(
         if look.fault:
             left_out.append((path, look.fault))
             continue
-        image = cv2.imread(str(folder / path), cv2.IMREAD_COLOR)
+        image = read_image(folder / path)
         if image is None:
             left_out.append((path, "cannot be decoded"))
             continue
-        found = detector.detect(np.asarray(image, np.uint8), min_probability)
+        found = detector.detect(image, min_probability)
         height, width = image.shape[:2]
         boxes = [
             LabelBox(d.label, d.box[0] / width, d.box[1] / height, d.box[2] / width, d.box[3] / height)

@@ -1,8 +1,8 @@
 """What a picture file says of itself before it is decoded: size, depth, inks, turning, and if it is whole.
 
 JPEG, PNG and GIF are read here, byte by byte: OpenCV decodes a truncated JPEG without a word, turns pictures
-by their EXIF mark, and squeezes 16 bits and four inks into its own three bytes. Other formats are left to
-OpenCV, which refuses what it cannot read.
+by their EXIF mark, and squeezes 16 bits and four inks into its own three bytes. Of TIFF and WebP only the
+number of pictures is read. Other formats are left to OpenCV, which refuses what it cannot read.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 
 _FRAMES = frozenset((0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
 _ORIENTATION = 0x0112
+_SUBFILE = 0x00FE
+"""TIFF tag, the first of a picture; its lowest bit marks a smaller copy of another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,18 @@ def parse_header(data: bytes) -> Header:
         return _png(data)
     if data[:6] in (b"GIF87a", b"GIF89a"):
         return _gif(data)
-    return Header("")
+    return Header("", frames=max(1, pictures_in(data)))
+
+
+def pictures_in(data: bytes) -> int:
+    """Pictures in a TIFF (its smaller copies do not count) or WebP; 0 for any other file."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is not None:
+        return _tiff(data, order)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        moving = data[12:16] == b"VP8X" and len(data) > 20 and data[20] & 2
+        return max(1, data.count(b"ANMF")) if moving else 1
+    return 0
 
 
 def _jpeg(data: bytes) -> Header:
@@ -141,6 +154,22 @@ def _gif(data: bytes) -> Header:
         else:
             break
     return Header("gif", (width, height), frames=frames, fault="is cut off: its end is missing")
+
+
+def _tiff(data: bytes, order: str) -> int:
+    at, seen, count = 4, set[int](), 0
+    while at + 4 <= len(data):
+        place = struct.unpack_from(order + "I", data, at)[0]
+        if not place or place in seen or place + 2 > len(data):
+            break
+        seen.add(place)
+        tags = struct.unpack_from(order + "H", data, place)[0]
+        at = place + 2 + 12 * tags
+        if at > len(data):
+            break
+        first = struct.unpack_from(order + "HHII", data, place + 2) if tags else (0, 0, 0, 0)
+        count += not (first[0] == _SUBFILE and first[3] & 1)
+    return count
 
 
 def _table(packed: int) -> int:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 PICTURE_FILES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"))
 
+FINE = "fine"
+"""Name of the attribute that keeps the finer name of a box, in formats that know attributes."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelBox:
@@ -15,7 +18,8 @@ class LabelBox:
 
     Edges may lie outside of 0..1: what was drawn is kept until it has been checked. ``polygon`` is True where
     an outline or a turned box was drawn; the edges are then those of the upright box around it. ``vague``:
-    the source says that it is a drawing, a toy, a group or hardly to be seen.
+    the source says that it is a drawing, a toy, a group or hardly to be seen. ``fine``: the finer name that
+    the source keeps beneath the class (a wallet, of ``no_weapon``); empty where the name is the finest.
     """
 
     name: str
@@ -25,6 +29,7 @@ class LabelBox:
     y2: float
     polygon: bool = False
     vague: bool = False
+    fine: str = ""
 
     @classmethod
     def around(cls, name: str, points: Iterable[tuple[float, float]]) -> LabelBox:
@@ -75,8 +80,13 @@ def picture_files(root: Path) -> list[str]:
     return sorted(
         path.relative_to(root).as_posix()
         for path in root.rglob("*")
-        if path.suffix.lower() in PICTURE_FILES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in PICTURE_FILES and not path.name.startswith(".") and _is_there(path)
     )
+
+
+def _is_there(path: Path) -> bool:
+    """Also a dangling link, so that it is named and not passed over."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def without_labels(root: Path, pictures: Iterable[str], background: bool) -> Source:

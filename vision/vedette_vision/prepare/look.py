@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vedette_vision.prepare.header import Header, parse_header
+from vedette_base.errors import DataError
+from vedette_vision.prepare.header import Header, parse_header, read_header
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -80,6 +81,19 @@ def look_at(path: Path) -> Look:
         float(thumb.std()) < 3.0,
         tuple(_remarks(header, size, int(grey.max()))),
     )
+
+
+def stored_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a picture file as stored. Raises DataError: why it cannot be used."""
+    header = read_header(path)
+    if header.fault:
+        raise DataError(header.fault)
+    if header.stored != (0, 0):
+        return header.stored
+    look = look_at(path)  # WebP, BMP, TIFF: only decoding tells
+    if look.fault:
+        raise DataError(look.fault)
+    return look.size
 
 
 def dhash(grey: Bytes) -> int:

@@ -8,7 +8,7 @@ A line holds ``file`` (below the manifest's folder), ``subset`` (the split, a sl
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,19 @@ def _entry(line: str, where: str) -> Entry:
     if split not in (TRAIN, VAL):
         raise DataError(f"{where}: subset {record['subset']!r} begins neither with train/ nor with val/")
     boxes = record["boxes"]
+    if not isinstance(record["file"], str) or not record["file"]:
+        raise DataError(f"{where}: file must be the name of a picture, got {record['file']!r}")
+    if not isinstance(boxes, list):
+        raise DataError(f"{where}: boxes must be a list, got {boxes!r}")
     fine = record.get("fine") or [box[0] for box in boxes if isinstance(box, list) and box]
-    if not isinstance(boxes, list) or len(fine) != len(boxes):
-        raise DataError(f"{where}: fine names {len(fine)} boxes, boxes has {len(boxes)}")
+    if not isinstance(fine, list) or len(fine) != len(boxes):
+        named = len(fine) if isinstance(fine, list) else repr(fine)
+        raise DataError(f"{where}: fine names {named} boxes, boxes has {len(boxes)}")
     size = record.get("size") or [0, 0]
+    if not isinstance(size, list) or len(size) != 2 or not all(_is_number(side) for side in size):
+        raise DataError(f"{where}: size is [width, height] in pixels, got {size!r}")
     return Entry(
-        path=str(record["file"]),
+        path=record["file"],
         size=(int(size[0]), int(size[1])),
         boxes=tuple(_box(box, str(name), where) for box, name in zip(boxes, fine, strict=True)),
         source=str(record.get("source") or subset),
@@ -100,13 +107,18 @@ def _entry(line: str, where: str) -> Entry:
     )
 
 
+def _is_number(value: Any) -> bool:
+    """Neither text, NaN nor infinite, nor an integer too long to be a float."""
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
+
+
 def _box(box: Any, fine: str, where: str) -> EntryBox:
     if not isinstance(box, list) or len(box) != 5:
         raise DataError(f"{where}: a box is [label, centre x, centre y, width, height], got {box!r}")
     label, *edges = box
-    if label not in LABEL_IDS:
+    if not isinstance(label, str) or label not in LABEL_IDS:
         raise DataError(f"{where}: unknown label {label!r}", hint=f"known labels: {', '.join(LABEL_IDS)}")
-    if not all(isinstance(edge, int | float) and math.isfinite(edge) for edge in edges):
-        raise DataError(f"{where}: a box of {label} holds what is no number: {edges}")
+    if not all(map(_is_number, edges)):
+        raise DataError(f"{where}: a box of {label} holds what is no number: {str(edges)[:80]}")
     x, y, width, height = map(float, edges)
     return EntryBox(label, fine, x - width / 2, y - height / 2, x + width / 2, y + height / 2)

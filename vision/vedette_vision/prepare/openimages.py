@@ -6,7 +6,9 @@ import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from vedette_base.errors import DataError
 from vedette_vision.prepare.labelled import (
@@ -70,7 +72,7 @@ def _box(row: Mapping[str, str], name: str, where: str) -> LabelBox:
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
     needed = {"ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax"}
-    with path.open(newline="", encoding="utf-8") as file:
+    with _table(path) as file:
         reader = csv.DictReader(file)
         absent = needed - set(reader.fieldnames or ())
         if absent:
@@ -82,6 +84,15 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
             )
 
 
+@contextmanager
+def _table(path: Path) -> Iterator[TextIO]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield file
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
 def _plain_rows(path: Path) -> Iterator[list[str]]:
-    with path.open(newline="", encoding="utf-8") as file:
+    with _table(path) as file:
         yield from (row for row in csv.reader(file) if len(row) >= 2)

@@ -13,6 +13,7 @@ import numpy as np
 
 from vedette_base.errors import DataError
 from vedette_base.media import Pixels
+from vedette_vision.imaging import read_image
 from vedette_vision.prepare.entries import Entry
 from vedette_vision.prepare.look import look_at
 from vedette_vision.prepare.manifest import read_entries
@@ -79,7 +80,7 @@ def summarise(manifest: Path) -> PictureSummary:
 
 def thumbnail(path: Path, longest: int) -> Pixels:
     """A picture scaled down, BGR. Raises DataError."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    image = read_image(path)
     if image is None:
         raise DataError(f"{path}: cannot be decoded")
     scale = longest / max(image.shape[:2])
@@ -115,13 +116,17 @@ def _examples(groups: Iterable[Sequence[Entry]]) -> list[Entry]:
     """One or two pictures per label and subset, of different scenes where there are two; none twice."""
     chosen: dict[str, Entry] = {}
     for entries in groups:
-        shuffled = sorted(entries, key=lambda entry: hashlib.sha256(entry.path.encode()).digest())
+        shuffled = sorted(entries, key=_shuffling)
         scenes: dict[str, Entry] = {}
         for entry in shuffled:
             scenes.setdefault(entry.group, entry)
         for entry in list(scenes.values())[:_EXAMPLES]:
             chosen.setdefault(entry.path, entry)
     return list(chosen.values())
+
+
+def _shuffling(entry: Entry) -> bytes:
+    return hashlib.sha256(entry.path.encode(errors="surrogateescape")).digest()  # names need not be UTF-8
 
 
 def _sized(entry: Entry, root: Path) -> Entry:

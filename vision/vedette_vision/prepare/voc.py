@@ -8,8 +8,8 @@ from pathlib import Path, PureWindowsPath
 from xml.etree import ElementTree
 
 from vedette_base.errors import DataError
-from vedette_vision.prepare.header import read_header
 from vedette_vision.prepare.labelled import (
+    FINE,
     LabelBox,
     Labelled,
     Remark,
@@ -17,6 +17,7 @@ from vedette_vision.prepare.labelled import (
     picture_files,
     without_labels,
 )
+from vedette_vision.prepare.look import stored_size
 
 
 def read_voc(root: Path, *, background: bool = False) -> Source:
@@ -59,10 +60,10 @@ def read_annotation(
     if width <= 0 or height <= 0:
         if picture is None or not picture.is_file():
             raise DataError(f"{where}: says no size of its picture")
-        header = read_header(picture)
-        if header.fault:
-            raise DataError(f"{where}: says no size, and its picture {header.fault}")
-        width, height = header.stored
+        try:
+            width, height = stored_size(picture)
+        except DataError as error:
+            raise DataError(f"{where}: says no size, and its picture {error}") from error
     boxes = []
     for thing in tree.iter("object"):
         name = (thing.findtext("name") or "").strip()
@@ -70,19 +71,34 @@ def read_annotation(
             raise DataError(f"{where}: an object without a name")
         vague = (thing.findtext("difficult") or "0").strip() == "1"
         x1, y1, x2, y2 = (_number(thing, f"bndbox/{key}", where) for key in ("xmin", "ymin", "xmax", "ymax"))
-        boxes.append(LabelBox(name, x1 / width, y1 / height, x2 / width, y2 / height, vague=vague))
+        edges = x1 / width, y1 / height, x2 / width, y2 / height
+        boxes.append(LabelBox(name, *edges, vague=vague, fine=_finer(thing)))
     return (round(width), round(height)), tuple(boxes)
 
 
+def _finer(thing: ElementTree.Element) -> str:
+    """The finer name beneath an object's class, in the attributes that CVAT writes."""
+    for attribute in thing.iterfind("attributes/attribute"):
+        if (attribute.findtext("name") or "").strip() == FINE:
+            return (attribute.findtext("value") or "").strip()
+    return ""
+
+
 def parse_annotation(path: Path) -> ElementTree.Element:
-    """An XML file. Raises DataError: not XML, or XML that defines entities."""
-    data = path.read_bytes()
+    """An XML file. Raises DataError: unreadable, not XML, defines entities, or is no annotation."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}") from error
     if b"<!ENTITY" in data:
         raise DataError("defines entities, which no label file needs")
     try:
-        return ElementTree.fromstring(data)
-    except ElementTree.ParseError as error:
+        tree = ElementTree.fromstring(data)
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter: an unknown encoding
         raise DataError(f"not XML: {error}") from error
+    if tree.tag != "annotation":
+        raise DataError(f"is no VOC annotation: its first element is {tree.tag[:40]!r}")
+    return tree
 
 
 def _picture_of(name: str, tree: ElementTree.Element, by_stem: dict[str, list[str]]) -> str:
@@ -117,6 +133,10 @@ def _sides(root: Path) -> dict[str, str]:
     sides = {}
     for part, side in (("test", "val"), ("val", "val"), ("train", "train")):
         for file in sorted(root.rglob(f"ImageSets/Main/{part}.txt")):
-            words = (line.split() for line in file.read_text("utf-8").splitlines())
+            try:  # names need not be UTF-8
+                text = file.read_text("utf-8-sig", errors="surrogateescape")
+            except OSError as error:
+                raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
+            words = [line.split() for line in text.splitlines()]
             sides.update({word[0]: side for word in words if word})
     return sides

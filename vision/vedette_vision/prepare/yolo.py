@@ -6,8 +6,10 @@ points are a turned box too), all as shares of the upright picture, as Ultralyti
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from vedette_vision.prepare.labelled import (
     without_labels,
 )
 
+FINER = "finer_names.json"
+"""Beside ``data.yaml``: class and finer name of each box by label file; YOLO has no place for the latter."""
 _NO_LABELS = frozenset(("classes", "obj.names", "train", "val", "test", "valid", "readme"))
 """Text files that lie among labels and are none, by their stem."""
 
@@ -45,6 +49,7 @@ def read_yolo(root: Path, names: Sequence[str] = (), *, background: bool = False
     if not known:
         raise DataError(f"{root}: no class names", hint="put a data.yaml there, or give names in the card")
     pictures, remarks, broken, bare = [], [], [], []
+    finer = _finer_names(root)
     labels = set(label_files(root))
     owners: dict[str, str] = {}
     for path in picture_files(root):
@@ -60,6 +65,11 @@ def read_yolo(root: Path, names: Sequence[str] = (), *, background: bool = False
         except DataError as error:
             broken.append((path, str(error).removeprefix(f"{root}/")))
             continue
+        beneath = finer.get(label)
+        if beneath is not None and [box.name for box in boxes] == [name for name, _ in beneath]:
+            boxes = tuple(replace(box, fine=fine) for box, (_, fine) in zip(boxes, beneath, strict=True))
+        elif beneath is not None:
+            remarks.append(Remark(path, "changed", f"finer names of its boxes: {label} is not as written"))
         pictures.append(Labelled(path, boxes, side=sides.get(path) or _side(path)))
     remarks += [
         Remark(label, "no_picture", "no picture belongs to it") for label in sorted(labels - owners.keys())
@@ -84,13 +94,9 @@ def read_labels(path: Path, names: Sequence[str]) -> tuple[LabelBox, ...]:
     Raises:
         DataError: a line that is no box: names file, line and what is wrong.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     return tuple(
         _box(line.split(), names, f"{path} line {number}")
-        for number, line in enumerate(lines, 1)
+        for number, line in enumerate(_text(path).splitlines(), 1)
         if line.strip()
     )
 
@@ -99,13 +105,15 @@ def class_names(root: Path, table: dict[str, Any] | None = None) -> tuple[str, .
     """Class names in the order of their ids from ``data.yaml`` or ``classes.txt``; empty without them."""
     said = (table if table is not None else _description(root)[0]).get("names")
     if isinstance(said, dict):
-        if sorted(said) != list(range(len(said))):
+        if set(said) != set(range(len(said))):
             raise DataError(f"{root / 'data.yaml'}: names must be numbered from 0 without gaps")
         said = [said[number] for number in range(len(said))]
     if isinstance(said, list):
         return tuple(map(str, said))
+    if said is not None:
+        raise DataError(f"{root / 'data.yaml'}: names must be a list of class names, got {said!r}")
     for file in (*sorted(root.glob("classes.txt")), *sorted(root.glob("*/classes.txt"))):
-        return tuple(line.strip() for line in file.read_text("utf-8").splitlines() if line.strip())
+        return tuple(line.strip() for line in _text(file).splitlines() if line.strip())
     return ()
 
 
@@ -131,6 +139,17 @@ def _box(parts: list[str], names: Sequence[str], where: str) -> LabelBox:
     )
 
 
+def _finer_names(root: Path) -> dict[str, list[tuple[str, str]]]:
+    """Class and finer name of the boxes of each label file; empty without the file. Raises DataError."""
+    if not (root / FINER).is_file():
+        return {}
+    try:
+        said = json.loads((root / FINER).read_text(encoding="utf-8"))
+        return {str(label): [(str(name), str(fine)) for name, fine in pairs] for label, pairs in said.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{root / FINER}: must be pairs of class and finer name by label file") from error
+
+
 def _description(root: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """``data.yaml`` and the side of each picture that its lists name; both empty where there is none."""
     for name in ("data.yaml", "dataset.yaml", "data.yml"):
@@ -153,6 +172,8 @@ def _sides(root: Path, table: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """
     for part, side in (("train", "train"), ("val", "val"), ("valid", "val"), ("test", "val")):
         said = table.get(part) or []
+        if not isinstance(said, str | list):
+            raise DataError(f"{root / 'data.yaml'}: {part} must be a folder or a list of them, got {said!r}")
         for place in [said] if isinstance(said, str) else said:
             bare = str(place)
             while bare.startswith("../"):
@@ -161,11 +182,18 @@ def _sides(root: Path, table: dict[str, Any]) -> Iterator[tuple[str, str]]:
             found = next((path for path in tries if path.exists() and _below(path, root)), None)
             if found is None:
                 continue  # its pictures are found by their folder all the same
-            listed = found.read_text("utf-8").split("\n") if found.is_file() else found.rglob("*")
+            listed = _text(found).split("\n") if found.is_file() else found.rglob("*")
             for path in listed:
                 file = (found.parent / path.strip()) if isinstance(path, str) else path
                 if file.suffix.lower() in PICTURE_FILES and _below(file, root):
                     yield file.resolve().relative_to(root.resolve()).as_posix(), side
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _below(path: Path, root: Path) -> bool:

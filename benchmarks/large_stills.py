@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a large still loses: labelled pictures eight at a time on one of 1920x1080, against the same singly.
 
-    python benchmarks/large_stills.py VISION_FOLDER [--model NAME_OR_FOLDER] [--every 2]
+    python benchmarks/large_stills.py VISION_FOLDER [--model NAME_OR_FOLDER] [--every 2] [--tiles SIDE]
 
 No public set here has labelled stills larger than 480 pixels; a large picture is made of eight small ones, as
 they are, on grey. Firearms as one class; "by centre" allows 2 % of the width, more on a wider picture.
@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vedette_base.bundle import load_bundle
+from vedette_base.config import VisionConfig
 from vedette_vision.dataset import Picture, load_pictures
 from vedette_vision.detector import ImageFrame, WeaponDetector
 from vedette_vision.evaluate import firearm_matches
@@ -78,8 +79,10 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, help="folder with manifest.jsonl")
     parser.add_argument("--model", default="vision", help="a shipped bundle's name, or a bundle folder")
     parser.add_argument("--every", type=int, default=2, help="take every n-th picture")
+    parser.add_argument("--tiles", type=int, default=0, help="also look at tiles with this side in pixels")
     given = parser.parse_args()
-    detector = WeaponDetector(load_bundle(given.model), threads=1)
+    config = VisionConfig.model_validate({"tiles": {"side": given.tiles}})
+    detector = WeaponDetector(load_bundle(given.model), config, threads=1)
     pictures = load_pictures(given.pictures, "val")
     table = Table("pictures", "as", "count", "AP50", "AP at IoU 0.3", "AP by centre", "s of a core")
     for subset in SUBSETS:

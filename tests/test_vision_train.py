@@ -94,11 +94,31 @@ def test_a_run_does_not_go_on_with_other_settings(tiny: Path, tmp_path: Path) ->
     assert train(tiny, settings(steps=3, log_steps=1), tmp_path, resume=True).steps == 3
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no archive", b"PK\x03\x04 cut off", b"junk\n" * 9, bytes(range(256))]
+)
 def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "last.ckpt").write_bytes(content)
     with pytest.raises(DataError, match="not a readable checkpoint"):
         load_checkpoint(tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive at all", b"PK\x03\x04 cut off"])
+def test_damaged_start_weights_are_refused(content: bytes, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "start.npz").write_bytes(content)
+    with pytest.raises(DataError, match="holds no start weights"):
+        train(tiny, settings(weights=str(tmp_path / "start.npz")), tmp_path / "run")
+
+
+def test_shares_of_no_pictures_are_told_and_those_that_leave_none_refused(
+    tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(tiny, settings(shares={"granada_armas": 2.0, "granada": 1.0}), tmp_path / "run", stop_after=1)
+    assert "no picture of 'granada' is trained on" in caplog.text
+    with pytest.raises(ConfigError, match="leave no picture"):
+        train(tiny, settings(shares={"granada_armas": 0.0}), tmp_path / "none")
+    with pytest.raises(ValueError, match="greater than or equal to 0"):
+        settings(shares={"granada_armas": -1.0})
 
 
 def test_norms_put_back_do_not_change_the_function() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from vedette_base import whole_files
 from vedette_base.config import AudioTrainConfig
+from vedette_base.damaged import DAMAGED
 from vedette_base.errors import ConfigError
 from vedette_base.whole_files import write_whole, write_whole_text
 
@@ -49,7 +49,7 @@ def load_last(run: Path, config: AudioTrainConfig, identity: Mapping[str, str]) 
     path = run / LAST
     try:
         state: State = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+    except DAMAGED as error:
         raise ConfigError(
             f"{path}: not a readable checkpoint", hint="start anew with --no-resume, or into another folder"
         ) from error

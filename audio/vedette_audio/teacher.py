@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import csv
-import pickle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchaudio.compliance.kaldi import get_mel_banks
 
+from vedette_base.damaged import DAMAGED
 from vedette_base.errors import BundleError, InputError
 
 SAMPLE_RATE = 32_000  # Hz
@@ -230,7 +230,7 @@ class Teacher:
             raise BundleError(
                 f"{path}: {error.strerror or error}", hint="give the mn04 state dict"
             ) from error
-        except (RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        except DAMAGED as error:
             raise BundleError(
                 f"{path}: not the state dict of EfficientAT mn04", hint="efficientat_mn04_as.pt is"
             ) from error

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vedette_base.errors import ConfigError
 from vedette_vision.boxes import PAD_GRAY
 from vedette_vision.cutouts import CAMERA_SUBSETS, Cutouts, hand_something
 from vedette_vision.dataset import Labels, Picture
@@ -65,6 +66,8 @@ class Sampler:
     def __post_init__(self) -> None:
         shares = SUBSET_SHARE | dict(self.shares)
         weights = np.array([shares.get(p.subset, 1.0) for p in self.pictures])
+        if not weights.sum() > 0:
+            raise ConfigError("train.shares leave no picture to draw", hint="give a subset a share above 0")
         self._chances = np.cumsum(weights / weights.sum())
         self._cutouts = Cutouts(self.pictures if self.paste else [])
         self._rooms = Rooms(self.pictures if self.rooms else [])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 
+from vedette_base.damaged import DAMAGED
 from vedette_base.errors import ConfigError, DataError
 
 LAST = "last.ckpt"
@@ -32,7 +32,7 @@ def read_state(file: Path, *, none: str) -> dict[str, Any]:
         raise DataError(f"no checkpoint at {file}", hint=none)
     try:
         state: Any = torch.load(file, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
+    except DAMAGED as error:
         raise DataError(
             f"{file}: not a readable checkpoint", hint="start anew with --no-resume, or into another folder"
         ) from error

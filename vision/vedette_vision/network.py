@@ -21,6 +21,7 @@ from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils.tal import dist2bbox
 
 from vedette_base.bundle import load_bundle
+from vedette_base.damaged import DAMAGED
 from vedette_base.engine import ir_weights
 from vedette_base.errors import DataError
 from vedette_vision.labels import OUTPUTS, PERSON
@@ -167,8 +168,13 @@ def start_weights(path: Path) -> dict[str, npt.NDArray[np.float32]]:
         from vedette_vision.run_model import load_network
 
         return {name: tensor.numpy() for name, tensor in folded(load_network(path)).state_dict().items()}
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: np.asarray(arrays[name], np.float32) for name in arrays.files}
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: np.asarray(arrays[name], np.float32) for name in arrays.files}
+    except DAMAGED as error:
+        raise DataError(
+            f"{path}: holds no start weights", hint="train.weights names a folded .npz, a .ckpt or a bundle"
+        ) from error
 
 
 def classes_of(weights: Mapping[str, npt.NDArray[Any]]) -> int:

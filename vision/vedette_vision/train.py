@@ -91,6 +91,8 @@ def train(
     torch.manual_seed(config.seed)
     pictures = load_pictures(dataset_root, "train")[: config.limit or None]
     fingerprint = data_hash(pictures)
+    for name in sorted(set(config.shares) - {picture.subset for picture in pictures}):
+        log.warning("train.shares: no picture of %r is trained on", name)
     pictures, held = hold_out(pictures, config.held_out)
     judged = [*load_pictures(dataset_root, "val")[:: config.val_every], *held]
     if config.looks:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, field_validator
 
 from vedette_base.config.section import Count, OpenProbability, Probability, Seconds, Section
@@ -169,7 +171,7 @@ class VisionTrainConfig(Section):
     """Share of training pictures that are mosaics of four."""
     closer: Probability = 0.28
     """Share that are enlarged cut-outs around people and weapons."""
-    shares: dict[str, float] = Field(default_factory=dict)
+    shares: dict[str, Annotated[float, Field(ge=0.0)]] = Field(default_factory=dict)
     """How often a picture of a subset is drawn, against 1; subsets not named keep their own share."""
     looks: Probability = 0.0
     """Share of batches that are enlarged looks at people of camera pictures, as the closer look has them."""

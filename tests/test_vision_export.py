@@ -20,10 +20,10 @@ from vedette_vision.calibrate import BASE_RATE, fit_maps, weapon_free
 from vedette_vision.dataset import Picture
 from vedette_vision.detector import Look, WeaponDetector
 from vedette_vision.evaluate import report
-from vedette_vision.export import Parity
+from vedette_vision.export import Parity, export
 from vedette_vision.fakes import COLOURS, PaintedEngine
 from vedette_vision.labels import LABEL_IDS, OUTPUTS
-from vedette_vision.network import inference_network, load_folded
+from vedette_vision.network import build, inference_network, load_folded
 
 BOX = (0.2, 0.2, 0.6, 0.6)
 
@@ -31,6 +31,19 @@ BOX = (0.2, 0.2, 0.6, 0.6)
 def shown(*labels: str, subset: str = "us_cam1", name: str = "a.jpg") -> Picture:
     rows = [[LABEL_IDS[label], *BOX] for label in labels]
     return Picture(Path(name), subset, name, np.array(rows, np.float32).reshape(-1, 5))
+
+
+def test_pictures_that_show_nothing_cannot_check_an_export(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    state = {"step": 0, "outputs": list(OUTPUTS), "architecture": "yolo11n.yaml"}
+    torch.save(state | {"average": build("yolo11n.yaml").state_dict()}, tmp_path / "run" / "best.ckpt")
+    rng = np.random.default_rng(0)
+    sides = ["train", "val"]
+    root = write_manifest(
+        tmp_path / "data", [Shown(f"{s}/images/a.jpg", "web", red_square(rng), []) for s in sides]
+    )
+    with pytest.raises(DataError, match=r"no val picture in .* shows knife"):
+        export(tmp_path / "run", root, tmp_path / "bundle")
 
 
 def look(**scores: float) -> Look:

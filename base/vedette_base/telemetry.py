@@ -9,6 +9,7 @@ load. Always load them from here, never by an ``import`` of their own.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import threading
@@ -46,7 +47,9 @@ def openvino_core() -> Any:
 def load_nncf() -> Any:
     """The ``nncf`` module. Raises MissingDependencyError where it is not installed."""
     load_openvino()
-    return _load("nncf", "pip install 'vedette[train]'")
+    nncf = _load("nncf", "pip install 'vedette[train]'")
+    nncf.set_log_level(logging.WARNING)  # it would print every operation that it leaves alone to stdout
+    return nncf
 
 
 def _load(name: str, remedy: str) -> Any:

@@ -77,6 +77,11 @@ def export(
         )
     network = folded(load_network(run / checkpoint))
     judged = load_pictures(dataset_root, "val")
+    if not any(picture.shows(*VISION_LABELS) for picture in judged):
+        raise DataError(
+            f"no val picture in {dataset_root} shows {', '.join(VISION_LABELS)}",
+            hint="parity and calibration need labelled pictures",
+        )
     size = (config.input_width, config.input_height)
     inputs = calibration_inputs(load_pictures(dataset_root, "train"), size)
     check = Parity(network, _spread(judged, PARITY_PICTURES), size)
